@@ -1,10 +1,10 @@
-"""The program of every worker: `PYTHON -I runner.py JOB.json [--preload a,b]`. One job, one process.
+"""The program of every worker: `PYTHON -s -P runner.py JOB.json MODULES`. One job, one process.
 
 It runs in someone else's Python, so it imports nothing but the standard library and mounts our two
 packages by where their files lie. File descriptor 1 becomes 2 before anything else, so that library
-chatter cannot corrupt a result; the result is a file, written aside and renamed. With --preload the
-process imports slow modules at once and takes up its job when a byte arrives on standard input; end of
-file there means nobody wants it any more.
+chatter cannot corrupt a result; the result is a file, written aside and renamed. MODULES, separated by
+commas, are imported at once; the job is taken up when a byte arrives on standard input. End of file
+there means that the host is gone, and ends the process whatever it is doing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import os
 import resource
 import sys
+import threading
 import time
 import traceback
 import types
@@ -80,7 +81,7 @@ def write_result(path: Path, result: dict[str, Any]) -> None:
 
 
 def wait_for_go(modules: list[str]) -> None:
-    """Import what the job will need, then block until the host says go."""
+    """Import what the job will need, then block until the host says go; end with the host."""
     for name in modules:
         try:
             importlib.import_module(name)
@@ -88,15 +89,21 @@ def wait_for_go(modules: list[str]) -> None:
             break
     if not os.read(0, 1):
         os._exit(0)
+    pipe = os.dup(0)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+
+    def end_with_host() -> None:
+        os.read(pipe, 1)
+        os._exit(1)
+
+    threading.Thread(target=end_with_host, daemon=True).start()
 
 
 def main(argv: list[str]) -> int:
     """Run the job file named first in `argv`; 0 if a result was written, good or bad."""
     os.dup2(2, 1)
     job_path = Path(argv[0])
-    if len(argv) > 2:  # noqa: PLR2004 argv is [job, "--preload", modules]
-        wait_for_go(argv[2].split(","))
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    wait_for_go([name for name in argv[1].split(",") if name])
     started = time.monotonic()
     job = json.loads(job_path.read_text(encoding="utf-8"))
     try:

@@ -188,13 +188,15 @@ class Exported:
 class ExportResult:
     """What an export made and learned.
 
+    dimensions: of every symbolic axis in the dynamic form, declared or found in the file.
     ranges: for integer inputs that index an embedding table, (input name, lowest, highest index).
     dependencies: (path, sha256) of each of the user's own files that the factory imported.
-    parameters: number of weights. operators: count by name.
+    parameters: number of weights. operators: how often each occurs in the exported graph.
     """
 
     exported: tuple[Exported, ...]
     versions: dict[str, str]
+    dimensions: tuple[Dimension, ...] = ()
     ranges: tuple[tuple[str, int, int], ...] = ()
     dependencies: tuple[tuple[str, str], ...] = ()
     parameters: int = 0

@@ -1,0 +1,233 @@
+"""Locked Python environments, made once with uv and shared by every build.
+
+An environment is named by the digest of its lock, Python and platform, built aside under a file lock
+and renamed, so that two builds or a kill cannot leave half of one. PyTorch's default Linux wheel drags
+gigabytes of CUDA: where the user configured no index of their own, its CPU index is tried first.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import platformdirs
+from filelock import FileLock
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from edgepack.errors import EdgepackError
+from edgepack.store import disk_errors
+from edgepack.wire import digest
+from edgepack.wire.types import EnvironmentSpec
+
+Report = Callable[[str], None]
+
+_UV_INDEX_SETTINGS = (
+    "UV_FIND_LINKS", "UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL",
+    "UV_NO_INDEX", "UV_TORCH_BACKEND", "UV_OFFLINE",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """A Python that can do a target's jobs.
+
+    name: the spec's. python: its interpreter. digest: of what is installed, part of cache keys.
+    managed: whether edgepack made it.
+    """
+
+    name: str
+    python: Path
+    digest: str
+    managed: bool
+
+
+class Installed(msgspec.Struct, frozen=True):
+    """What `describe` learns of an interpreter: version, and distributions found on its path."""
+
+    version: str
+    distributions: tuple[str, ...]
+
+
+def cache_folder() -> Path:
+    """Where environments and the store live: EDGEPACK_CACHE, else the user's cache folder."""
+    chosen = os.environ.get("EDGEPACK_CACHE")
+    return Path(chosen).expanduser().absolute() if chosen else Path(platformdirs.user_cache_dir("edgepack"))
+
+
+def folder_of(spec: EnvironmentSpec, lock: Path, extra: str = "") -> Path:
+    """Where the environment of `lock` lies or will lie. extra: text of further requirements."""
+    version = "%d.%d" % sys.version_info[:2]
+    key = digest.of_value(
+        [lock.read_text(encoding="utf-8"), extra, spec.python, version, platform.machine(), sys.platform]
+    )
+    return cache_folder() / "environments" / f"{spec.name}-{key}"
+
+
+def is_ready(folder: Path) -> bool:
+    """Whether an environment is complete: it was renamed into place."""
+    return python_in(folder).exists()
+
+
+def python_in(folder: Path) -> Path:
+    """The interpreter of a virtual environment."""
+    return folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def ensure(
+    spec: EnvironmentSpec, lock: Path, report: Report, *, requirements: Path | None = None
+) -> Environment:
+    """The environment of `lock` (plus the user's `requirements`), made if it is not there.
+
+    Raises E301 when the lock cannot be installed, E302 when no fitting Python can be had, E303, E304.
+    """
+    extra = requirements.read_text(encoding="utf-8") if requirements else ""
+    folder = folder_of(spec, lock, extra)
+    if not is_ready(folder):
+        with disk_errors(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder.with_name(folder.name + ".lock")):
+                if not is_ready(folder):
+                    _make(spec, folder, [lock, *([requirements] if requirements else [])], report)
+    return Environment(
+        name=spec.name, python=python_in(folder), digest=folder.name.rpartition("-")[2], managed=True
+    )
+
+
+def existing(spec: EnvironmentSpec, python: Path) -> Environment:
+    """An environment that the user named, checked against the requirements.
+
+    Raises E302 when `python` does not run or is too old, E305 when a requirement is not met.
+    """
+    installed = describe(python)
+    if installed.version not in SpecifierSet(spec.python):
+        raise EdgepackError(
+            "E302",
+            f"{python} is Python {installed.version}",
+            why=f"The {spec.name} environment needs Python {spec.python}.",
+            help="Name another interpreter, or remove the setting and let edgepack make one.",
+        )
+    versions = dict(d.rsplit("-", 1) for d in installed.distributions)
+    for text in spec.requirements:
+        requirement = Requirement(text)
+        found = versions.get(_normal(requirement.name))
+        if found is None or not requirement.specifier.contains(found, prereleases=True):
+            raise EdgepackError(
+                "E305",
+                f"{python} has {requirement.name} {found}" if found else f"{python} lacks {requirement.name}",
+                why=f"The {spec.name} environment needs {text}.",
+                help=f"Install it there, or remove the setting and let edgepack make its own.",
+            )
+    return Environment(
+        name=spec.name, python=python, digest=digest.of_value(msgspec.to_builtins(installed)), managed=False
+    )
+
+
+def describe(python: Path) -> Installed:
+    """Version and distributions ("name-version") of an interpreter. Raises E302 when it does not run."""
+    program = "import sys; print('%d.%d.%d' % sys.version_info[:3]); print(*sys.path, sep='\\n')"
+    try:
+        done = subprocess.run(
+            [python, "-I", "-c", program], capture_output=True, text=True, timeout=60, check=True
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise EdgepackError(
+            "E302",
+            f"{python} is not a Python that runs",
+            why=str(error),
+            help="Give the path of an interpreter, such as .venv/bin/python.",
+        ) from error
+    version, *paths = done.stdout.splitlines()
+    found = set()
+    for path in paths:
+        for info in Path(path).glob("*.dist-info") if path else ():
+            name, _, number = info.name.removesuffix(".dist-info").rpartition("-")
+            found.add(f"{_normal(name)}-{number}")
+    return Installed(version, tuple(sorted(found)))
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _make(spec: EnvironmentSpec, folder: Path, requirements: list[Path], report: Report) -> None:
+    """Build the environment aside and rename it. Removes what a killed attempt left."""
+    aside = folder.with_name(folder.name + ".part")
+    shutil.rmtree(aside, ignore_errors=True)
+    started = time.monotonic()
+    own = "%d.%d.%d" % sys.version_info[:3]
+    python = sys.executable if own in SpecifierSet(spec.python) else spec.python
+    report(f"environment {spec.name}: making it in {folder}")
+    done = _uv(["venv", "--relocatable", "--python", python, str(aside)], report)
+    if done.returncode:
+        raise EdgepackError(
+            "E302",
+            f"no Python {spec.python} for the {spec.name} environment",
+            why=_tail(done.stderr),
+            help="Install one (`uv python install 3.11`), or run edgepack with it.",
+        )
+    install = ["pip", "install", "--compile-bytecode", "--python", str(python_in(aside))]
+    install += [word for path in requirements for word in ("-r", str(path))]
+    done = _install(install, report)
+    if done.returncode:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise EdgepackError(
+            "E301",
+            f"the {spec.name} environment cannot be installed",
+            why=_tail(done.stderr),
+            help="Check the network or the index settings (UV_INDEX, UV_FIND_LINKS); an existing "
+            f'environment can be named: [environments] {spec.name} = ".venv".',
+        )
+    aside.rename(folder)
+    size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file() and not p.is_symlink())
+    seconds = time.monotonic() - started
+    report(f"environment {spec.name}: {size / 1e6:.0f} MB ready after {seconds:.0f} s")
+
+
+def _install(arguments: list[str], report: Report) -> subprocess.CompletedProcess[str]:
+    """uv pip install, on Linux with PyTorch's CPU index first unless the user chose their own sources."""
+    chosen = any(os.environ.get(name) for name in _UV_INDEX_SETTINGS)
+    if sys.platform == "linux" and not chosen:
+        done = _uv([*arguments, "--torch-backend", "cpu"], report)
+        if done.returncode == 0:
+            return done
+        report("PyTorch's CPU index cannot be reached, its default wheel is used")
+    return _uv(arguments, report)
+
+
+def _uv(arguments: list[str], report: Report) -> subprocess.CompletedProcess[str]:
+    """Run uv, handing each line it says about downloads to `report`."""
+    from uv import find_uv_bin
+
+    process = subprocess.Popen(
+        [find_uv_bin(), *arguments, "--no-config", "--no-progress"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    lines = []
+    assert process.stderr is not None
+    try:
+        for line in process.stderr:
+            lines.append(line)
+            if line.startswith(("Downloading", " Downloading", "Prepared", "Installed", "Bytecode")):
+                report(" ".join(line.split()))
+        process.wait()
+    finally:
+        if process.poll() is None:
+            process.terminate()
+    return subprocess.CompletedProcess(arguments, process.returncode, "", "".join(lines))
+
+
+def _tail(text: str) -> str:
+    return "\n".join(text.strip().splitlines()[-12:])

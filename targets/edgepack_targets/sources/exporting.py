@@ -1,0 +1,446 @@
+"""A loaded module becomes torch.export programs of one plain shape: positional tensors in, a tuple out.
+
+Names and order live in the Signature beside the program; every converter binds by position and gives
+the artifact the user's names.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgepack.errors import EdgepackError
+from edgepack.wire.types import (
+    Dimension,
+    Exported,
+    ExportJob,
+    ExportResult,
+    Form,
+    InputSpec,
+    Signature,
+    TensorSpec,
+)
+from edgepack_targets.sources import user_code
+from edgepack.wire import tensors
+
+if TYPE_CHECKING:
+    import torch
+    from edgepack_targets.sources.loading import Loaded
+
+SMALLEST_DYNAMIC = 2
+"""torch.export specialises an axis whose example has size 0 or 1."""
+
+
+def export_forms(job: ExportJob, loaded: Loaded) -> ExportResult:
+    """Write `fixed.pt2` and `dynamic.pt2`, as asked, into job.out.
+
+    Raises E213 unknown shapes, E214 forward fails, E216 export fails, E217 mutated state, E218 names
+    that do not fit, E219 outputs that are not tensors.
+    """
+    import torch
+
+    inputs, dimensions = resolve_inputs(job, loaded)
+    by_name = {d.name: d for d in dimensions}
+    varying = {d.name for d in dimensions if d.minimum != d.maximum}
+    exported, outputs = [], ()
+    program = None
+    for form in job.forms:
+        dynamic = form == "dynamic"
+        if dynamic and not varying:
+            continue
+        examples = example_tensors(inputs, by_name, dynamic=dynamic)
+        leaves = call(loaded.module, examples, "an example of the declared shape")
+        names = output_names(job.outputs, [path for path, _ in leaves])
+        program = _program(job, loaded, examples, inputs, by_name if dynamic else {}, form)
+        outputs = _output_specs(program, names, inputs, dynamic=dynamic)
+        specs = tuple(
+            TensorSpec(name=i.name, dtype=i.dtype, shape=_shape(i, by_name, dynamic=dynamic))
+            for i in inputs
+        )
+        exported.append(
+            Exported(
+                form=form,
+                file=f"{form}.pt2",
+                signature=Signature(name="forward", inputs=specs, outputs=outputs),
+            )
+        )
+    assert program is not None
+    return ExportResult(
+        exported=tuple(exported),
+        versions={"torch": torch.__version__, **_versions("safetensors", "transformers")},
+        dimensions=tuple(d for d in dimensions),
+        ranges=embedding_ranges(program, inputs),
+        dependencies=user_code.dependencies(job.source.project, job.source.location)
+        if job.source.kind == "factory"
+        else (),
+        parameters=sum(p.numel() for p in loaded.module.parameters()),
+        operators=dict(
+            sorted(
+                Counter(
+                    str(n.target) for n in program.graph.nodes if n.op == "call_function"
+                ).items()
+            )
+        ),
+    )
+
+
+def resolve_inputs(
+    job: ExportJob, loaded: Loaded
+) -> tuple[tuple[InputSpec, ...], tuple[Dimension, ...]]:
+    """The inputs with every dtype and shape known, and every dimension they name.
+
+    What the user declared wins; then the file's own example inputs; then the first sample.
+    Raises E213 when a shape stays unknown, E218 when counts or names cannot be matched.
+    """
+    known, dimensions = _from_program(loaded)
+    if not known and job.examples:
+        first = next(tensors.load(Path(job.examples)))
+        names = loaded.names if len(loaded.names) == len(first) else [f"input_{i}" for i in range(len(first))]
+        known = tuple(
+            InputSpec(name=n, dtype=str(a.dtype), shape=tuple(a.shape))
+            for n, a in zip(names, first, strict=False)
+        )
+    declared = job.inputs or known
+    if not declared:
+        raise EdgepackError(
+            "E213",
+            "the shapes of the model's inputs are unknown",
+            why=f"forward takes {', '.join(loaded.names) or 'unnamed arguments'}; nothing says their shapes.",
+            help='Declare [[model.inputs]], or pass --input "name:float32[1,3,224,224]" for each.',
+        )
+    if known and len(known) != len(declared):
+        raise EdgepackError(
+            "E218",
+            f"{len(declared)} inputs are declared, the model has {len(known)}",
+            why=f"The model's: {', '.join(k.name for k in known)}.",
+            help="Declare each input once, in the model's order.",
+        )
+    declared = _in_model_order(declared, loaded.names)
+    by_position = dict(enumerate(known))
+    resolved = []
+    for position, spec in enumerate(declared):
+        found = by_position.get(position)
+        shape = spec.shape if spec.shape is not None else (found.shape if found else None)
+        dtype = spec.dtype or (found.dtype if found else "float32")
+        if shape is None:
+            raise EdgepackError(
+                "E213",
+                f"the shape of input {spec.name!r} is unknown",
+                help="Give [[model.inputs]] a shape, or give samples.",
+            )
+        resolved.append(InputSpec(name=spec.name, dtype=dtype, shape=shape, range=spec.range))
+    named = {axis for r in resolved for axis in (r.shape or ()) if isinstance(axis, str)}
+    merged = {d.name: d for d in (*dimensions, *job.dimensions) if d.name in named}
+    return tuple(resolved), tuple(merged.values())
+
+
+def _in_model_order(declared: tuple[InputSpec, ...], names: tuple[str, ...]) -> tuple[InputSpec, ...]:
+    """Inputs whose names are all parameters of forward go in forward's order; else as declared."""
+    by_name = {d.name: d for d in declared}
+    if by_name.keys() <= set(names):
+        return tuple(by_name[n] for n in names if n in by_name)
+    return declared
+
+
+def _from_program(loaded: Loaded) -> tuple[tuple[InputSpec, ...], tuple[Dimension, ...]]:
+    """Inputs and dimensions that a loaded .pt2 itself declares; empty for anything else."""
+    program = loaded.program
+    if program is None:
+        return (), ()
+    values = {n.name: n.meta["val"] for n in program.graph.nodes if n.op == "placeholder"}
+    user = [values[name] for name in program.graph_signature.user_inputs if name in values]
+    ranges = {str(symbol): bounds for symbol, bounds in program.range_constraints.items()}
+    specs, dimensions = [], {}
+    for name, value in zip(program.graph_signature.user_inputs, user, strict=True):
+        axes: list[int | str] = []
+        for axis in value.shape:
+            if isinstance(axis, int):
+                axes.append(axis)
+                continue
+            label = str(axis.node.expr)
+            axes.append(label)
+            bounds = ranges.get(label)
+            hint = int(axis.node.hint) if axis.node.has_hint() else SMALLEST_DYNAMIC
+            lower = int(bounds.lower) if bounds is not None else 1
+            upper = _finite(bounds.upper) if bounds is not None else None
+            dimensions[label] = Dimension(
+                name=label, minimum=lower, maximum=upper or max(hint, 1024), fixed=hint
+            )
+        specs.append(
+            InputSpec(name=name, dtype=str(value.dtype).removeprefix("torch."), shape=tuple(axes))
+        )
+    return tuple(specs), tuple(dimensions.values())
+
+
+def _finite(bound: Any) -> int | None:
+    try:
+        number = int(bound)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if number < 2**31 else None
+
+
+def example_tensors(
+    inputs: tuple[InputSpec, ...], dimensions: dict[str, Dimension], *, dynamic: bool
+) -> tuple[torch.Tensor, ...]:
+    """Zeros (ones for bool) of each input's dtype and shape, symbolic axes at a size that stays symbolic."""
+    import torch
+
+    examples = []
+    for spec in inputs:
+        shape = [
+            axis if isinstance(axis, int) else _size(dimensions[axis], dynamic=dynamic)
+            for axis in spec.shape or ()
+        ]
+        dtype = getattr(torch, spec.dtype)
+        examples.append(torch.ones(shape, dtype=dtype) if spec.dtype == "bool" else torch.zeros(shape, dtype=dtype))
+    return tuple(examples)
+
+
+def _size(dimension: Dimension, *, dynamic: bool) -> int:
+    if not dynamic or dimension.minimum == dimension.maximum:
+        return dimension.fixed
+    return min(max(SMALLEST_DYNAMIC, dimension.fixed, dimension.minimum), dimension.maximum)
+
+
+def _shape(
+    spec: InputSpec, dimensions: dict[str, Dimension], *, dynamic: bool
+) -> tuple[int | str, ...]:
+    """The shape an artifact of this form shows."""
+    return tuple(
+        axis
+        if isinstance(axis, int) or (dynamic and dimensions[axis].minimum != dimensions[axis].maximum)
+        else dimensions[axis].fixed
+        for axis in spec.shape or ()
+    )
+
+
+def call(module: torch.nn.Module, arguments: tuple[Any, ...], what: str) -> list[tuple[str, Any]]:
+    """(path, tensor) of every leaf that `module` returns for positional `arguments`.
+
+    Raises E214 when the call fails, E219 when it returns anything but tensors.
+    """
+    import torch
+    from torch.utils import _pytree as pytree
+
+    try:
+        with torch.no_grad():
+            result = module(*arguments)
+    except Exception as error:  # noqa: BLE001 the model's code may raise anything
+        shapes = ", ".join(f"{str(a.dtype).removeprefix('torch.')}{list(a.shape)}" for a in arguments)
+        raise EdgepackError(
+            "E214",
+            f"the model fails on {what}: {type(error).__name__}",
+            why=f"{' '.join(str(error).split())[:500]}\nIt was called with {shapes}.",
+            help="Correct [[model.inputs]] or the samples to what forward takes.",
+        ) from error
+    leaves = pytree.tree_flatten_with_path(result)[0]
+    named = [("_".join(_key(k) for k in path), leaf) for path, leaf in leaves]
+    wrong = [(path, leaf) for path, leaf in named if not isinstance(leaf, torch.Tensor)]
+    if wrong or not named:
+        kind = type(wrong[0][1]).__name__ if wrong else "nothing"
+        raise EdgepackError(
+            "E219",
+            f"the model returns {kind} where a tensor is needed",
+            why=f"Output {wrong[0][0] or 'itself'!r} is {kind}." if wrong else "",
+            help="Return tensors: one, a tuple, or a dict of them.",
+        )
+    return named
+
+
+def _key(entry: Any) -> str:
+    for attribute in ("key", "name", "idx"):
+        if hasattr(entry, attribute):
+            return str(getattr(entry, attribute))
+    return str(entry)
+
+
+def output_names(declared: tuple[str, ...], paths: list[str]) -> tuple[str, ...]:
+    """The user's names, or names from the structure: dict keys, "output", "output_0"… Raises E218."""
+    if declared:
+        if len(declared) != len(paths):
+            raise EdgepackError(
+                "E218",
+                f"{len(declared)} outputs are declared, the model returns {len(paths)}",
+                why=f"It returns: {', '.join(p or 'output' for p in paths)}.",
+                help="Declare each output once, in the model's order.",
+            )
+        return declared
+    if paths == [""]:
+        return ("output",)
+    return tuple(f"output_{p}" if p.replace("_", "").isdigit() else p for p in paths)
+
+
+def _program(
+    job: ExportJob,
+    loaded: Loaded,
+    examples: tuple[torch.Tensor, ...],
+    inputs: tuple[InputSpec, ...],
+    dimensions: dict[str, Dimension],
+    form: Form,
+) -> Any:
+    """Export one form and write it; a .pt2 that already has the plain shape is copied as it is."""
+    import torch
+
+    path = Path(job.out) / f"{form}.pt2"
+    if _is_plain(loaded.program) and (dimensions or not loaded.program.range_constraints):
+        shutil.copyfile(job.source.location, path)
+        return loaded.program
+    if isinstance(loaded.module, torch.jit.ScriptModule):
+        program = _from_script(loaded.module, examples)
+        module = program.module()
+    else:
+        module = loaded.module
+    shapes = None
+    if dimensions:
+        axes = {
+            d.name: torch.export.Dim(d.name, min=d.minimum, max=d.maximum)
+            for d in dimensions.values()
+            if d.minimum != d.maximum
+        }
+        shapes = (
+            tuple(
+                {i: axes[a] for i, a in enumerate(spec.shape or ()) if a in axes} for spec in inputs
+            ),
+        )
+    try:
+        program = torch.export.export(flat(module), examples, dynamic_shapes=shapes, strict=False)
+    except Exception as error:  # noqa: BLE001 tracing runs the model's code, which may raise anything
+        raise _export_failed(error, form) from error
+    mutated = sorted(program.graph_signature.buffers_to_mutate.values())
+    if mutated:
+        raise EdgepackError(
+            "E217",
+            f"the model changes its buffer {mutated[0].removeprefix('inner.')!r} while it runs",
+            why="Converters drop such state silently, and the second call would be wrong on the device.",
+            help="Take the state as an input and return the new state as an output.",
+        )
+    torch.export.save(program, path)
+    return program
+
+
+def _is_plain(program: Any) -> bool:
+    """Whether a program takes positional tensors and returns a tuple of tensors, without state."""
+    if program is None or program.graph_signature.buffers_to_mutate:
+        return False
+    (args, kwargs), out = program.call_spec.in_spec.unflatten(
+        list(range(program.call_spec.in_spec.num_leaves))
+    ), program.call_spec.out_spec
+    positional = not kwargs and all(isinstance(a, int) for a in args)
+    returned = out.unflatten(list(range(out.num_leaves)))
+    return positional and isinstance(returned, tuple) and all(isinstance(r, int) for r in returned)
+
+
+def flat(module: torch.nn.Module) -> torch.nn.Module:
+    """`module` as one that takes positional tensors and returns a tuple of tensors."""
+    import torch
+    from torch.utils import _pytree as pytree
+
+    class Flat(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = module
+
+        def forward(self, *arguments: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return tuple(pytree.tree_leaves(self.inner(*arguments)))
+
+    wrapped = Flat()
+    wrapped.training = False
+    return wrapped
+
+
+def _from_script(module: Any, examples: tuple[torch.Tensor, ...]) -> Any:
+    """A TorchScript module as a torch.export program.
+
+    torch.export refuses script modules; the converter in torch._export reads their graph, control flow
+    included. It is private: delete when PyTorch offers a public way (2.13 has none).
+    """
+    from torch._export.converter import TS2EPConverter
+
+    try:
+        return TS2EPConverter(module, examples, {}).convert()
+    except Exception as error:  # noqa: BLE001 it raises whatever the graph makes it meet
+        raise EdgepackError(
+            "E216",
+            "this TorchScript file cannot be turned into an exported program",
+            why=" ".join(str(error).split())[:500],
+            help="Give the Python source as file.py:function, or a .pt2 from torch.export.save.",
+        ) from error
+
+
+def _export_failed(error: Exception, form: Form) -> EdgepackError:
+    said = str(error)
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    why = "\n".join(lines[:6])[:800]
+    helps = "Data-dependent control flow must become torch.where or torch.cond."
+    if form == "dynamic" or "Constraints violated" in said:
+        helps = "Narrow the range in [model.dimensions], or fix the dimension to one size."
+    return EdgepackError(
+        "E216", f"torch.export cannot trace the model ({type(error).__name__})", why=why, help=helps
+    )
+
+
+def _output_specs(
+    program: Any, names: tuple[str, ...], inputs: tuple[InputSpec, ...], *, dynamic: bool
+) -> tuple[TensorSpec, ...]:
+    """Output dtypes and shapes from the traced graph; symbolic axes by the input axis they follow."""
+    (output,) = [n for n in program.graph.nodes if n.op == "output"]
+    values = [n.meta["val"] for n in output.args[0]]
+    labels: dict[str, str] = {}
+    placeholders = {n.name: n.meta["val"] for n in program.graph.nodes if n.op == "placeholder"}
+    for spec, name in zip(inputs, program.graph_signature.user_inputs, strict=True):
+        for axis, size in zip(spec.shape or (), placeholders[name].shape, strict=True):
+            if isinstance(axis, str) and not isinstance(size, int):
+                labels[str(size.node.expr)] = axis
+    specs = []
+    for name, value in zip(names, values, strict=True):
+        shape = tuple(
+            size if isinstance(size, int) else labels.get(str(size.node.expr), str(size.node.expr))
+            for size in value.shape
+        )
+        assert dynamic or all(isinstance(s, int) for s in shape)
+        specs.append(TensorSpec(name=name, dtype=str(value.dtype).removeprefix("torch."), shape=shape))
+    return tuple(specs)
+
+
+def embedding_ranges(
+    program: Any, inputs: tuple[InputSpec, ...]
+) -> tuple[tuple[str, int, int], ...]:
+    """(name, 0, last row) of each integer input that is looked up in an embedding table."""
+    by_node = dict(zip(program.graph_signature.user_inputs, inputs, strict=True))
+    found = []
+    for node in program.graph.nodes:
+        spec = by_node.get(node.name) if node.op == "placeholder" else None
+        if spec is None or not spec.dtype.startswith("int"):
+            continue
+        seen, front = set(), [node]
+        while front:
+            current = front.pop()
+            for user in current.users:
+                if str(user.target).startswith("aten.embedding.") and user.args[1] is current:
+                    found.append((spec.name, 0, int(user.args[0].meta["val"].shape[0]) - 1))
+                    front, seen = [], {user}
+                    break
+                if user.op == "call_function" and user not in seen and _moves(str(user.target)):
+                    seen.add(user)
+                    front.append(user)
+    return tuple(dict((f[0], f) for f in found).values())
+
+
+def _moves(target: str) -> bool:
+    """Whether an operator only moves or recasts values, so that an index stays an index."""
+    names = ("view", "reshape", "_to_copy", "to.", "clone", "slice", "unsqueeze", "expand", "contiguous")
+    return any(target.startswith(f"aten.{n}") for n in names)
+
+
+def _versions(*names: str) -> dict[str, str]:
+    found = {}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
