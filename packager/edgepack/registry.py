@@ -112,6 +112,15 @@ def code_digest(folder: Path) -> str:
     return digest.of_value(sorted((f.name, digest.of_file(f)) for f in files))
 
 
+@cache
+def tree_digest(folder: Path) -> str:
+    """Digest of every file in a folder of ours, compiled Python left out."""
+    files = [p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+    return digest.of_value(
+        sorted((p.relative_to(folder).as_posix(), digest.of_file(p)) for p in files)
+    )
+
+
 def _did_you_mean(name: str, names: list[str]) -> str:
     close = get_close_matches(name, names, n=1)
     return f"Did you mean {close[0]!r}?" if close else ""

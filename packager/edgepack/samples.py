@@ -54,7 +54,7 @@ def read(plan: SamplesPlan, inputs: Sequence[Input], signature: Signature | None
     """
     names = [t.name for t in signature.inputs] if signature else [i.name for i in inputs]
     cases: list[Case] = []
-    files = _spread(files_of(plan), plan.cases)
+    files = spread(files_of(plan), plan.cases)
     for path in files:
         kind = path.suffix.lower()
         if kind in ARRAYS:
@@ -72,7 +72,7 @@ def read(plan: SamplesPlan, inputs: Sequence[Input], signature: Signature | None
             cases += _audio_cases(path, inputs, signature)
         else:
             raise EdgepackError("E228", f"{path} is no sample edgepack can read")
-    return _spread(cases, plan.cases)
+    return spread(cases, plan.cases)
 
 
 def fit(
@@ -152,7 +152,7 @@ def _random(
     return np.asarray(values).astype(dtype)
 
 
-def _spread(items: list[Any], most: int) -> list[Any]:
+def spread(items: list[Any], most: int) -> list[Any]:
     """At most `most` of the items, evenly spaced."""
     if len(items) <= most:
         return items

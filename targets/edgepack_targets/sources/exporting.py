@@ -45,12 +45,11 @@ def export_forms(job: ExportJob, loaded: Loaded) -> ExportResult:
     inputs, dimensions = resolve_inputs(job, loaded)
     by_name = {d.name: d for d in dimensions}
     varying = {d.name for d in dimensions if d.minimum != d.maximum}
-    exported, outputs = [], ()
+    exported = []
     program = None
-    for form in job.forms:
+    forms: tuple[Form, ...] = job.forms if varying else ("fixed",)
+    for form in forms:
         dynamic = form == "dynamic"
-        if dynamic and not varying:
-            continue
         examples = example_tensors(inputs, by_name, dynamic=dynamic)
         leaves = call(loaded.module, examples, "an example of the declared shape")
         names = output_names(job.outputs, [path for path, _ in leaves])

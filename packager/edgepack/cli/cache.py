@@ -1,0 +1,164 @@
+"""`edgepack cache`: what is kept, why something was made again, and clearing it."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgepack.errors import EdgepackError
+
+_AGE = re.compile(r"^(\d+)([smhdw])$")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+@click.group("cache")
+def command() -> None:
+    """List, explain and clear what is cached.
+
+    \b
+    Example:
+      edgepack cache why litert-int8
+    """
+
+
+@command.command("ls")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON on standard output.")
+def ls(*, as_json: bool) -> int:
+    """List stored results and environments.
+
+    \b
+    Example:
+      edgepack cache ls
+    """
+    from edgepack import envs
+    from edgepack.console import Console, human_bytes
+    from edgepack.store import Store
+
+    console = Console(json=as_json)
+    store = Store(envs.cache_folder() / "store")
+    try:
+        entries = [
+            {"key": e.key, "stage": e.meta.stage, "bytes": e.meta.bytes, "stored": round(stored)}
+            for e, stored in store.entries()
+        ]
+    finally:
+        store.close()
+    environments = [
+        {"name": p.name.rpartition("-")[0], "path": str(p)}
+        for p in sorted((envs.cache_folder() / "environments").glob("*-*"))
+        if p.is_dir() and not p.name.endswith(".part")
+    ]
+    if as_json:
+        console.answer({"entries": entries, "environments": environments})
+        return 0
+    now = time.time()
+    rows = [
+        (str(e["key"])[:16], str(e["stage"]), human_bytes(int(e["bytes"])), f"{(now - int(e['stored'])) / 3600:.1f} h")  # type: ignore[call-overload]
+        for e in entries
+    ]
+    console.table("", ("key", "stage", "size", "age"), rows)
+    for environment in environments:
+        console.text(f"environment {environment['name']}: {environment['path']}")
+    total = sum(int(e["bytes"]) for e in entries)  # type: ignore[call-overload]
+    console.text(f"{len(entries)} results, {human_bytes(total)}, in {envs.cache_folder()}")
+    return 0
+
+
+@command.command("why")
+@click.argument("variant")
+@click.argument("model", required=False)
+@click.option("--dist", type=click.Path(path_type=Path), default=None, metavar="DIR",
+              help="Where the last build went.  [default: dist beside edgepack.toml]")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON on standard output.")
+def why(*, variant: str, model: str | None, dist: Path | None, as_json: bool) -> int:
+    """Show what the stages of VARIANT depend on, and what changed since the build before the last.
+
+    \b
+    Example:
+      edgepack cache why litert-int8
+    """
+    from edgepack import bundle, plan
+    from edgepack.cli import flags
+    from edgepack.console import Console
+
+    console = Console(json=as_json)
+    file = flags.config_file(model)
+    name, folder = model, Path.cwd() / "dist"
+    if file is not None:
+        from edgepack import config
+
+        loaded = config.load(file)
+        resolved = plan.resolve(loaded, dist or loaded.folder / "dist")
+        name, folder = resolved.name, Path(resolved.dist)
+    report = bundle.read_report((dist or folder) / str(Path(str(name)).stem if file is None else name))
+    if report is None:
+        raise EdgepackError(
+            "E115", f"there is no report of a build in {folder}", help="Run `edgepack build` first."
+        )
+    stages = [s for s in report.stages if s.variant == variant or s.stage in ("export", "samples", "reference")]
+    if not any(s.variant == variant for s in stages):
+        known = ", ".join(v.id for v in report.plan.variants)
+        raise EdgepackError("E115", f"the last build has no variant {variant!r}", why=f"It made: {known}.")
+    answer = [
+        {"stage": s.stage, "label": s.variant, "key": s.key, "cached": s.cached, "changed": s.changed, "parts": s.parts}
+        for s in stages
+    ]
+    if as_json:
+        console.answer({"stages": answer})
+        return 0
+    for s in stages:
+        state = "cached" if s.cached else f"made in {s.seconds:.1f} s"
+        console.text(f"{s.stage} {s.variant}: {state}, key {s.key[:16]}")
+        if s.changed:
+            console.text(f"  changed: {', '.join(s.changed)}")
+        for part, value in _flat(s.parts):
+            console.text(f"  {part} = {value}")
+    return 0
+
+
+def _flat(parts: dict[str, Any]) -> list[tuple[str, str]]:
+    """Key parts as lines a person can compare; long values cut."""
+    shown = []
+    for part, value in parts.items():
+        text = str(value)
+        shown.append((part, text if len(text) <= 100 else f"{text[:97]}..."))  # noqa: PLR2004
+    return shown
+
+
+@command.command("prune")
+@click.option("--older-than", default="30d", show_default=True, metavar="AGE",
+              help="Remove what was stored longer ago: 0s, 12h, 30d, 8w.")  # fmt: skip
+@click.option("--environments", is_flag=True, help="Remove the environments too; they are made again.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON on standard output.")
+def prune(*, older_than: str, environments: bool, as_json: bool) -> int:
+    """Remove stored results.
+
+    \b
+    Example:
+      edgepack cache prune --older-than 7d
+    """
+    import shutil
+
+    from edgepack import envs
+    from edgepack.console import Console, human_bytes
+    from edgepack.store import Store
+
+    match = _AGE.match(older_than)
+    if match is None:
+        raise EdgepackError("E103", f"--older-than {older_than!r} is no age", help="Write 12h, 30d or 8w.")
+    console = Console(json=as_json)
+    store = Store(envs.cache_folder() / "store")
+    try:
+        count, size = store.prune(int(match[1]) * _SECONDS[match[2]])
+    finally:
+        store.close()
+    if environments:
+        shutil.rmtree(envs.cache_folder() / "environments", ignore_errors=True)
+    if as_json:
+        console.answer({"removed": count, "bytes": size})
+    console.text(f"removed {count} results, {human_bytes(size)}")
+    return 0

@@ -1,0 +1,163 @@
+"""Command-line flags become the same Config that edgepack.toml gives."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edgepack import config, registry
+from edgepack.config import AppSettings, Config, Data, Input, Loaded, Model
+from edgepack.errors import EdgepackError
+
+_INPUT = re.compile(r"^(?P<name>[^:]+):(?P<dtype>\w+)\[(?P<shape>[^\]]*)\]$")
+
+
+def config_file(model: str | None) -> Path | None:
+    """The edgepack.toml that MODEL means: the file, the one in the folder; None for a model itself."""
+    if model is None:
+        path = Path(config.FILE_NAME)
+        if not path.exists():
+            raise EdgepackError(
+                "E107",
+                f"no MODEL is named and there is no {config.FILE_NAME} in this folder",
+                help="Name a model: edgepack build model.pt2 --target android. Or write a file: "
+                "edgepack init model.pt2.",
+            )
+        return path
+    path = Path(model)
+    if path.suffix == ".toml":
+        return path
+    if path.is_dir() and not (path / "Manifest.json").exists():
+        return path / config.FILE_NAME
+    return None
+
+
+def config_of(flags: dict[str, Any]) -> Loaded:
+    """The config of MODEL with every flag laid over it. Raises what `config.load` raises, E103, E105, E106."""
+    file = config_file(flags.get("model"))
+    loaded = config.load(file) if file else _from_model(str(flags["model"]))
+    base = loaded.config
+    changes: dict[str, Any] = {}
+    model_changes: dict[str, Any] = {}
+    if flags.get("inputs"):
+        model_changes["inputs"] = [parse_input(text) for text in flags["inputs"]]
+    if flags.get("allow_pickle"):
+        model_changes["allow_pickle"] = True
+    if model_changes:
+        changes["model"] = msgspec.structs.replace(base.model, **model_changes)
+    data = {
+        role: _here(flags[role]) for role in ("calibration", "validation") if flags.get(role)
+    }
+    if data:
+        changes["data"] = msgspec.structs.replace(base.data, **data)
+    if flags.get("targets") or flags.get("precisions"):
+        changes["targets"] = _targets(base, flags["targets"], flags["precisions"])
+        changes["apps"] = _still_built(base, changes["targets"])
+    if flags.get("app"):
+        changes["apps"] = _apps(base, changes.get("targets", base.targets), flags["app"])
+    if flags.get("allow"):
+        changes["allow"] = sorted({*base.allow, *flags["allow"]})
+    return msgspec.structs.replace(loaded, config=msgspec.structs.replace(base, **changes))
+
+
+def parse_input(text: str) -> Input:
+    """An Input from NAME:DTYPE[SHAPE]. Raises E103."""
+    match = _INPUT.match(text.strip())
+    try:
+        if match is None:
+            raise ValueError(text)
+        axes = [a.strip() for a in match["shape"].split(",") if a.strip()]
+        fields = {
+            "name": match["name"].strip(),
+            "dtype": match["dtype"],
+            "shape": [int(a) if a.isdigit() else a for a in axes],
+        }
+        return msgspec.convert(fields, Input)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise EdgepackError(
+            "E103",
+            f"--input {text!r} cannot be read",
+            why="" if match is None else str(error),
+            help='Write it as --input "image:float32[1,3,224,224]"; an axis may have a name.',
+        ) from error
+
+
+def _from_model(text: str) -> Loaded:
+    """A config that only names the model; paths start from the current folder."""
+    made = Config(schema=1, model=Model(source=text), data=Data())
+    return Loaded(config=made, text="", path=Path(config.FILE_NAME), folder=Path.cwd())
+
+
+def _here(text: str) -> str:
+    """A path given on the command line starts from the current folder, not from the config's."""
+    path, colon, function = text.rpartition(":") if ".py:" in text else (text, "", "")
+    return f"{Path(path).absolute()}{colon}{function}"
+
+
+def _targets(
+    base: Config, names: tuple[str, ...], precisions: tuple[str, ...]
+) -> dict[str, dict[str, Any]]:
+    """The targets asked for, with their settings from the file, and the precisions laid over."""
+    chosen = {registry.find(n).target.name: {} for n in names} if names else dict(base.targets)
+    if not chosen:
+        chosen = {registry.find(p).target.name: {} for p in ("android", "ios")}
+    configured = {registry.find(n).target.name: s for n, s in base.targets.items()}
+    result = {name: dict(configured.get(name, {})) for name in chosen}
+    for name in {t for t, eq, _ in (p.rpartition("=") for p in precisions) if eq}:
+        if registry.find(name).target.name not in result:
+            raise EdgepackError(
+                "E105", f"--precision names {name!r}, which is not built", help=f"Add --target {name}."
+            )
+    for name in result:
+        own = [
+            p for t, _, p in (text.rpartition("=") for text in precisions)
+            if not t or registry.find(t).target.name == name
+        ]  # fmt: skip
+        for precision in own:
+            _check_precision(name, precision)
+        if own:
+            result[name]["precisions"] = own
+    return result
+
+
+def _check_precision(target: str, precision: str) -> None:
+    registered = registry.find(target)
+    offered = [p.name for p in registered.target.precisions]
+    if precision not in offered:
+        near = next((o for o in offered if o.startswith(precision)), offered[0])
+        raise EdgepackError(
+            "E106",
+            f"target {target} has no precision {precision!r}",
+            why=f"It offers: {', '.join(offered)}.",
+            help=f"Give each target its own: --precision OTHER={precision} --precision {target}={near}.",
+        )
+
+
+def _apps(base: Config, targets: dict[str, Any], task: str) -> dict[str, AppSettings]:
+    """An app for each platform that the chosen targets serve, with its settings from the file."""
+    names = list(targets) or ["litert", "coreml"]
+    platforms = {p for n in names for p in registry.find(n).target.default_for}
+    platforms = platforms or {p for n in names for p in registry.find(n).target.platforms}
+    return {
+        p: msgspec.structs.replace(base.apps.get(p, AppSettings()), task=task)  # type: ignore[call-overload]
+        for p in sorted(platforms)
+    }
+
+
+def _still_built(base: Config, targets: dict[str, Any]) -> dict[str, AppSettings]:
+    """The file's apps for the platforms that are built, around another variant where theirs is not."""
+    kept = {}
+    for platform, settings in base.apps.items():
+        serving = [n for n in targets if platform in registry.find(n).target.platforms]
+        built = [
+            f"{n}-{p}"
+            for n in serving
+            for p in targets[n].get("precisions", registry.find(n).target.default_precisions)
+        ]
+        if built:
+            variant = settings.variant if settings.variant in built else None
+            kept[platform] = msgspec.structs.replace(settings, variant=variant)
+    return kept

@@ -1,0 +1,484 @@
+"""Each stage of a build: what goes into it, what it makes, where it runs. All are cached.
+
+A stage is a function that names its inputs; the store keeps what it made under their digest. The order
+of the stages is `pipeline`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Semaphore
+from typing import Any
+
+import msgspec
+
+from edgepack import bundle, registry
+from edgepack.config import Input, ParityLimits
+from edgepack.console import Console
+from edgepack.envs import Environment
+from edgepack.errors import EdgepackError
+from edgepack.jobs import Call, Done, Jobs
+from edgepack.plan import AppPlan, BuildPlan, SamplesPlan, input_specs
+from edgepack.registry import Registered
+from edgepack.store import Entry, Meta, Store
+from edgepack.verdict import ParityReport, not_run
+from edgepack.wire import digest
+from edgepack.wire.types import (
+    Artifact,
+    ConvertJob,
+    Evidence,
+    Exported,
+    ExportJob,
+    ExportResult,
+    Form,
+    Recipe,
+    ReferenceJob,
+    RunJob,
+    RunResult,
+    SamplesJob,
+    SamplesResult,
+    Signature,
+    Variant,
+)
+
+SEED = 0
+"""Every random source starts from it; part of every key."""
+
+EXPORT = "edgepack_targets.sources.torch:export"
+REFERENCE = "edgepack_targets.sources.torch:reference"
+SAMPLES = "edgepack_targets.sources.torch:samples"
+
+
+@dataclass(slots=True)
+class Build:
+    """What the stages of one build share: where they run, where they tell, what they recorded.
+
+    slots: processes at once. room: what is left of them.
+    """
+
+    plan: BuildPlan
+    store: Store
+    jobs: Jobs
+    console: Console
+    environments: dict[str, Environment]
+    slots: int
+    room: Semaphore
+    pool: ThreadPoolExecutor
+    records: list[bundle.StageRecord] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def run(self, call: Call) -> Done:
+        """Do a job when there is room for one more process."""
+        with self.room:
+            self.console.start(call.label, call.stage)
+            try:
+                return self.jobs.run(call)
+            finally:
+                self.console.finish(call.label)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportedModel:
+    """The exported source model: identity changes with anything that can change it."""
+
+    sha256: str
+    identity: str
+    entry: Entry
+    result: ExportResult
+
+    def form(self, *, dynamic: bool) -> Exported:
+        """The dynamic form where it exists and is wanted, else the fixed one."""
+        forms = {e.form: e for e in self.result.exported}
+        return forms.get("dynamic", forms.get("fixed")) if dynamic else forms["fixed"]  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """Samples fitted to the model, by role and form; futures, since stages overlap.
+
+    evidence: what the validation samples are.
+    """
+
+    fitted: dict[tuple[str, Form], Entry]
+    reference: dict[Form, Future[Entry]]
+    evidence: Evidence
+
+    def path(self, role: str, form: Form) -> Path:
+        """The .npz of one role and form."""
+        return self.fitted[role, form].path("samples.npz")
+
+    def sha256(self, role: str, form: Form) -> str:
+        """Digest of that .npz."""
+        return self.fitted[role, form].meta.files["samples.npz"]
+
+
+def stage(
+    b: Build,
+    stage: str,
+    label: str,
+    parts: dict[str, Any],
+    make: Callable[[Path], tuple[Any, Done | None, dict[str, str]]],
+) -> Entry:
+    """The stored result for `parts`, or what `make` writes into a folder and returns.
+
+    make: folder to (value, job done or None, guards).
+    """
+    parts = {"stage": stage, "seed": SEED, **msgspec.to_builtins(parts)}
+    key = digest.of_value(parts)
+    started = time.monotonic()
+    entry = b.store.get(key)
+    cached = entry is not None
+    if entry is None:
+        folder = b.store.scratch(stage)
+        value, done, guards = make(folder)
+        meta = Meta(
+            stage=stage,
+            parts=parts,
+            value=msgspec.to_builtins(value),
+            files={},
+            guards=guards,
+            seconds=done.seconds if done else time.monotonic() - started,
+            peak_rss_bytes=done.peak_rss_bytes if done else 0,
+        )
+        entry = b.store.put(key, folder, meta)
+    seconds = time.monotonic() - started
+    size = entry.meta.bytes if stage in ("export", "convert") else None
+    b.console.stage(stage, label, seconds, size, cached=cached)
+    b.records.append(
+        bundle.StageRecord(
+            stage=stage, variant=label, seconds=round(seconds, 3),
+            peak_rss_bytes=entry.meta.peak_rss_bytes, cached=cached, key=key, parts=parts,
+        )
+    )  # fmt: skip
+    return entry
+
+
+def sample_function(b: Build, plan: SamplesPlan) -> Entry:
+    """Run the user's sample function once per location and limit."""
+    location, _, function = plan.location.rpartition(":")
+    path = Path(location)
+    if not path.is_file():
+        raise EdgepackError("E201", f"{location} does not exist", why="It is named under [data].")
+    environment = b.environments["torch"]
+    names = tuple(i.name for i in b.plan.inputs)
+    _, folder = registry.environment_of_sources()
+
+    def make(out: Path) -> tuple[SamplesResult, Done, dict[str, str]]:
+        job = SamplesJob(
+            location=location, function=function, project=b.plan.model.project or str(path.parent),
+            names=names, limit=plan.cases, out=str(out / "samples.npz"),
+        )  # fmt: skip
+        call = Call(
+            stage="samples", label=f"{path.name}:{function}", entry=SAMPLES, argument=job,
+            environment=environment, packages=registry.packages("edgepack_targets"), user_code=True,
+            allow_pickle=b.plan.model.allow_pickle,
+        )  # fmt: skip
+        done = b.run(call)
+        result = msgspec.convert(done.value, SamplesResult)
+        return result, done, dict(result.dependencies)
+
+    parts = {
+        "function": function, "file": digest.of_file(path), "cases": plan.cases, "names": names,
+        "environment": environment.digest, "code": registry.code_digest(folder),
+    }  # fmt: skip
+    return stage(b, "samples", f"{path.name}:{function}", parts, make)
+
+
+def examples(b: Build, functions: dict[str, Future[Entry]]) -> Path | None:
+    """A .npz whose first case shows the shapes of the model's inputs, None when no samples can."""
+    for plan in (b.plan.validation, b.plan.calibration):
+        if plan is None or plan.kind == "synthetic":
+            continue
+        if plan.kind == "function":
+            return functions[plan.location].result().path("samples.npz")
+        from edgepack import samples
+        from edgepack.wire import tensors
+
+        one = SamplesPlan(kind="files", location=plan.location, cases=1)
+        path = b.store.scratch("examples") / "examples.npz"
+        tensors.save(path, samples.read(one, b.plan.inputs, None))
+        return path
+    return None
+
+
+def export(
+    b: Build, digests: dict[str, str], examples: Path | None, *, preload: bool
+) -> ExportedModel:
+    plan = b.plan
+    environment = b.environments["torch"]
+    targets = [registry.find(v.recipe.target) for v in plan.variants]
+    forms: list[Form] = ["fixed"] if any(not t.target.dynamic for t in targets) else []
+    forms += ["dynamic"] if any(t.target.dynamic for t in targets) else []
+    _, folder = registry.environment_of_sources()
+
+    def make(out: Path) -> tuple[ExportResult, Done, dict[str, str]]:
+        first = targets[0].target
+        if preload:
+            b.jobs.preload(b.environments[first.convert_in.name], first.preload)
+        job = ExportJob(
+            source=plan.model, inputs=input_specs(plan.inputs), outputs=plan.outputs,
+            dimensions=plan.dimensions, forms=tuple(forms), examples=str(examples or ""), out=str(out),
+        )  # fmt: skip
+        call = Call(
+            stage="export", label=plan.name, entry=EXPORT, argument=job, environment=environment,
+            packages=registry.packages("edgepack_targets"), user_code=True,
+            allow_pickle=plan.model.allow_pickle,
+        )  # fmt: skip
+        done = b.run(call)
+        result = msgspec.convert(done.value, ExportResult)
+        return result, done, dict(result.dependencies)
+
+    parts = {
+        "model": digests, "kind": plan.model.kind, "factory": plan.model.factory,
+        "inputs": input_specs(plan.inputs), "outputs": plan.outputs, "dimensions": plan.dimensions,
+        "forms": forms, "examples": digest.of_file(examples) if examples else None,
+        "environment": environment.digest, "code": registry.code_digest(folder),
+    }  # fmt: skip
+    entry = stage(b, "export", plan.name, parts, make)
+    result = msgspec.convert(entry.meta.value, ExportResult)
+    b.warnings += result.warnings
+    identity = digest.of_value([entry.key, sorted(entry.meta.guards.values())])
+    return ExportedModel(sha256=digest.of_value(digests), identity=identity, entry=entry, result=result)
+
+
+def fit(
+    b: Build, role: str, plan: SamplesPlan, exported: Exported, model: ExportedModel,
+    raw: dict[str, Entry],
+) -> Entry:  # fmt: skip
+    """The samples of one role, fitted to one form of the model."""
+    if plan.kind == "files":
+        from edgepack import samples
+
+        content: Any = [(p.name, digest.of_file(p)) for p in samples.files_of(plan)]
+    else:
+        content = raw[plan.location].meta.files if plan.kind == "function" else model.result.ranges
+
+    def make(out: Path) -> tuple[dict[str, int], None, dict[str, str]]:
+        from edgepack import samples
+        from edgepack.wire import tensors
+
+        inputs: tuple[Input, ...] = b.plan.inputs
+        dimensions = model.result.dimensions if exported.form == "dynamic" else ()
+        if plan.kind == "synthetic":
+            cases = samples.synthetic(
+                exported.signature, inputs, model.result.ranges, dimensions, plan.cases
+            )
+        elif plan.kind == "function":
+            cases = samples.spread(list(tensors.load(raw[plan.location].path("samples.npz"))), plan.cases)
+        else:
+            cases = samples.read(plan, inputs, exported.signature)
+        cases = samples.fit(cases, exported.signature, inputs, dimensions)
+        tensors.save(out / "samples.npz", cases)
+        return {"cases": len(cases)}, None, {}
+
+    parts = {
+        "kind": plan.kind, "content": content, "cases": plan.cases, "inputs": b.plan.inputs,
+        "signature": exported.signature, "dimensions": model.result.dimensions, "form": exported.form,
+    }  # fmt: skip
+    label = role if len(model.result.exported) == 1 else f"{role} {exported.form}"
+    return stage(b, "samples", label, parts, make)
+
+
+def reference(b: Build, model: ExportedModel, form: Form, samples: Entry) -> Entry:
+    """The source model's own outputs on the validation samples."""
+    environment = b.environments["torch"]
+    exported = next(e for e in model.result.exported if e.form == form)
+    _, folder = registry.environment_of_sources()
+
+    def make(out: Path) -> tuple[dict[str, int], Done, dict[str, str]]:
+        job = ReferenceJob(
+            source=b.plan.model, signature=exported.signature,
+            samples=str(samples.path("samples.npz")), out=str(out / "outputs.npz"),
+        )  # fmt: skip
+        call = Call(
+            stage="reference", label=f"{b.plan.name} {form}", entry=REFERENCE, argument=job,
+            environment=environment, packages=registry.packages("edgepack_targets"), user_code=True,
+            allow_pickle=b.plan.model.allow_pickle,
+        )  # fmt: skip
+        done = b.run(call)
+        return {"cases": done.value}, done, model.entry.meta.guards
+
+    parts = {
+        "model": model.identity, "samples": samples.meta.files["samples.npz"],
+        "signature": exported.signature, "environment": environment.digest,
+        "code": registry.code_digest(folder),
+    }  # fmt: skip
+    label = b.plan.name if len(model.result.exported) == 1 else f"{b.plan.name} {form}"
+    return stage(b, "reference", label, parts, make)
+
+
+def convert(
+    b: Build, recipe: Recipe, model: ExportedModel, data: Data, based: Future[Entry] | None
+) -> Entry:
+    """One artifact, made from the exported model or from the artifact of its base precision."""
+    registered = registry.find(recipe.target)
+    target = registered.target
+    exported = model.form(dynamic=target.dynamic)
+    environment = b.environments[target.convert_in.name]
+    calibrated = registered.precision(recipe.precision).needs_calibration
+    base = based.result() if based else None
+    label = f"{recipe.target}-{recipe.precision}"
+    calibration = data.sha256("calibration", exported.form) if calibrated else None
+    recipe = Recipe(
+        target=recipe.target, precision=recipe.precision, options=recipe.options, calibration=calibration
+    )
+
+    def make(out: Path) -> tuple[Artifact, Done, dict[str, str]]:
+        job = ConvertJob(
+            model=str(model.entry.path(exported.file)), signature=exported.signature,
+            dimensions=model.result.dimensions if exported.form == "dynamic" else (),
+            recipe=recipe,
+            base=str(base.path(base.meta.value["file"])) if base else "",
+            calibration=str(data.path("calibration", exported.form)) if calibrated else "",
+            stem=f"{b.plan.name}-{recipe.precision}", out=str(out),
+        )  # fmt: skip
+        call = Call(
+            stage="convert", label=label, entry=f"{registered.module}:convert", argument=job,
+            environment=environment, packages=registry.packages(registered.module),
+        )  # fmt: skip
+        done = b.run(call)
+        return msgspec.convert(done.value, Artifact), done, {}
+
+    parts = {
+        "model": model.identity, "signature": exported.signature, "form": exported.form,
+        "dimensions": model.result.dimensions, "recipe": recipe, "stem": b.plan.name,
+        "base": base.meta.value["sha256"] if base else None,
+        "environment": environment.digest, "code": registry.code_digest(registered.folder),
+    }  # fmt: skip
+    return stage(b, "convert", label, parts, make)
+
+
+def parity(
+    b: Build, variant: Variant, registered: Registered, entry: Entry, artifact: Artifact, data: Data,
+    form: Form,
+) -> ParityReport:  # fmt: skip
+    target = registered.target
+    limits = b.plan.limits[variant.recipe.precision]
+    if target.not_run:
+        return not_run(variant.id, target.not_run, limits, data.evidence)
+    samples = as_artifact_takes(b, variant.id, data.fitted["validation", form], artifact.signature)
+    ran = run(b, variant.id, registered, entry.path(artifact.file), artifact, samples)
+    return compared(b, variant.id, artifact, ran, data.reference[form].result(), limits, data.evidence)
+
+
+def compared(
+    b: Build, label: str, artifact: Artifact, ran: Entry, reference: Entry, limits: ParityLimits,
+    evidence: Evidence,
+) -> ParityReport:  # fmt: skip
+    """The verdict on outputs that were run, against the source model's."""
+    result = msgspec.convert(ran.meta.value, RunResult)
+
+    def make(_: Path) -> tuple[ParityReport, None, dict[str, str]]:
+        from edgepack import parity
+        from edgepack.wire import tensors
+
+        names = [t.name for t in artifact.signature.outputs]
+        tensors_compared = parity.compare(
+            names, tensors.load(reference.path("outputs.npz")), tensors.load(ran.path("outputs.npz"))
+        )
+        report = parity.judge(
+            label, tensors_compared, limits, runtime=result.runtime, fidelity=result.fidelity,
+            evidence=evidence, cases=result.cases,
+        )  # fmt: skip
+        return report, None, {}
+
+    parts = {
+        "outputs": ran.meta.files["outputs.npz"], "reference": reference.meta.files["outputs.npz"],
+        "variant": label, "limits": limits, "evidence": evidence, "runtime": result,
+        "signature": artifact.signature, "code": registry.code_digest(Path(__file__).parent),
+    }  # fmt: skip
+    return msgspec.convert(stage(b, "compare", label, parts, make).meta.value, ParityReport)
+
+
+def as_artifact_takes(b: Build, label: str, fitted: Entry, signature: Signature) -> Entry:
+    """The samples in the dtypes of an artifact, where its format could not keep the model's."""
+    kept = fitted.meta.parts["signature"]["inputs"]
+    if [t["dtype"] for t in kept] == [t.dtype for t in signature.inputs]:
+        return fitted
+
+    def make(out: Path) -> tuple[dict[str, int], None, dict[str, str]]:
+        from edgepack import samples
+        from edgepack.wire import tensors
+
+        cases = samples.fit(list(tensors.load(fitted.path("samples.npz"))), signature, (), ())
+        tensors.save(out / "samples.npz", cases)
+        return {"cases": len(cases)}, None, {}
+
+    parts = {"samples": fitted.meta.files, "signature": signature}
+    return stage(b, "samples", f"{label} dtypes", parts, make)
+
+
+def run(
+    b: Build, label: str, registered: Registered, path: Path, artifact: Artifact, samples: Entry
+) -> Entry:
+    """The artifact's outputs on samples."""
+    environment = b.environments[registered.target.run_in.name]
+
+    def make(out: Path) -> tuple[RunResult, Done, dict[str, str]]:
+        job = RunJob(
+            artifact=str(path), signature=artifact.signature,
+            samples=str(samples.path("samples.npz")), out=str(out / "outputs.npz"),
+        )  # fmt: skip
+        call = Call(
+            stage="run", label=label, entry=f"{registered.module}:run", argument=job,
+            environment=environment, packages=registry.packages(registered.module),
+        )  # fmt: skip
+        done = b.run(call)
+        return msgspec.convert(done.value, RunResult), done, {}
+
+    parts = {
+        "artifact": artifact.sha256, "signature": artifact.signature,
+        "samples": samples.meta.files, "environment": environment.digest,
+        "code": registry.code_digest(registered.folder),
+    }  # fmt: skip
+    return stage(b, "run", label, parts, make)
+
+
+def app(
+    b: Build, wanted: AppPlan, variant: str, entry: Entry, artifact: Artifact, golden: Entry,
+    reference: Entry,
+) -> Entry:  # fmt: skip
+    """One app project around an artifact, every file of it parsed.
+
+    golden: the samples, reference: the source model's outputs on them; the first few go into the app.
+    """
+    import edgepack_templates
+
+    recipe = next(v.recipe for v in b.plan.variants if v.id == variant)
+    limits = {
+        k: v for k, v in msgspec.to_builtins(b.plan.limits[recipe.precision]).items() if v is not None
+    }
+
+    def make(out: Path) -> tuple[dict[str, Any], None, dict[str, str]]:
+        from edgepack import appcheck, apps
+        from edgepack.wire import tensors
+
+        cases = zip(
+            tensors.load(golden.path("samples.npz")),
+            tensors.load(reference.path("outputs.npz")),
+            strict=True,
+        )
+        first = [apps.GoldenCase(inputs=i, outputs=o) for (i, o), _ in zip(cases, range(apps.GOLDEN_CASES), strict=False)]
+        folder = out / "app"
+        apps.render(
+            apps.App(
+                platform=wanted.platform, variant=variant, id=wanted.id, name=wanted.name,
+                task=wanted.task,
+            ),
+            artifact=artifact, artifact_path=entry.path(artifact.file), recipe=recipe,
+            model_name=b.plan.name, golden=first, limits=limits, out=folder,
+        )  # fmt: skip
+        checked = appcheck.check(folder)
+        return {"sha256": digest.of_tree(folder), "files": len(checked)}, None, {}
+
+    parts = {
+        "app": wanted, "artifact": artifact, "variant": variant, "limits": limits,
+        "golden": golden.meta.files, "reference": reference.meta.files, "name": b.plan.name,
+        "templates": registry.tree_digest(Path(str(edgepack_templates.__file__)).parent),
+        "code": registry.code_digest(Path(__file__).parent),
+    }  # fmt: skip
+    return stage(b, "app", f"{wanted.platform} {variant}", parts, make)
