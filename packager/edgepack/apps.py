@@ -421,20 +421,13 @@ def _fill(
 
     root = templates.ROOT / platform
     environment = _environment(root)
-    foreign = {
-        name for key, part in template.targets.items() if key != target for name in part.only
-    }
-    for source in sorted(p for p in root.rglob("*") if p.is_file()):
-        name = source.relative_to(root).as_posix()
-        if name == "template.toml" or name in foreign:
-            continue
-        final = out / template.rename.get(name, name).removesuffix(".j2")
+    for final, name in templates.files(platform, template, target).items():
         if name.endswith(".j2"):
-            _write(final, environment.get_template(name).render(values).encode())
+            _write(out / final, environment.get_template(name).render(values).encode())
         else:
-            _copy(source, final)
+            _copy(root / name, out / final)
         if name in template.executable:
-            final.chmod(0o755)
+            (out / final).chmod(0o755)
 
 
 def _environment(root: Path) -> jinja2.Environment:

@@ -12,13 +12,10 @@ import numpy as np
 
 from edgepack.config import ParityLimits
 from edgepack.errors import EdgepackError
-from edgepack.verdict import Miss, ParityReport, Spread, TensorParity
+from edgepack.verdict import EQUAL_DB, Miss, ParityReport, Spread, TensorParity
 from edgepack.wire.types import Evidence, Fidelity
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-EQUAL_DB = 999.0
-"""Stands for +inf where outputs are equal; JSON has no infinity."""
 
 HIGHER_IS_BETTER = {
     "max_abs": False,

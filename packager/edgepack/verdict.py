@@ -7,6 +7,9 @@ from msgspec import Struct
 from edgepack.config import ParityLimits
 from edgepack.wire.types import Evidence, Fidelity, Verdict
 
+EQUAL_DB = 999.0
+"""Stands for +inf where outputs are equal; JSON has no infinity."""
+
 
 class Spread(Struct, frozen=True, kw_only=True):
     """A metric over all cases: its worst value, the case that has it, and the quartiles."""

@@ -1,0 +1,41 @@
+# make demo: set everything up, build the vision sample for Android and iOS.
+# make test: set everything up, run every check and test.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+
+# pip's find-links may hold PyTorch's CPU wheel; uv reads its own setting.
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+
+.PHONY: demo test setup check unit lock schemas clean
+
+demo: setup
+	$(BIN)/edgepack build sample_apps/vision
+
+test: setup check
+	$(BIN)/python -m pytest
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade uv
+	$(BIN)/uv pip install --quiet --python $(VENV) --compile-bytecode --editable . --group dev
+	$(BIN)/python -m compileall -q packager targets templates
+	touch $@
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: setup
+	$(BIN)/python -m pytest tests/unit
+
+lock: setup
+	$(BIN)/python .ci/lock.py
+
+clean:
+	rm -rf $(VENV) dist sample_apps/*/dist

@@ -1,0 +1,5 @@
+"""`python -m edgepack` is `edgepack`."""
+
+from edgepack.cli import main
+
+main()

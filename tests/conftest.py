@@ -1,0 +1,162 @@
+"""What all levels of tests share: environments made once, workers, and a store of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from edgepack import envs, registry
+from edgepack.envs import Environment
+from edgepack.jobs import Call, Jobs, Limits
+from edgepack.store import Store
+from edgepack.wire.types import EnvironmentSpec
+
+ROOT = Path(__file__).parent.parent
+SAMPLE = ROOT / "sample_apps" / "vision"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """--update-golden rewrites expected files; the review reads the difference."""
+    parser.addoption("--update-golden", action="store_true", help="rewrite expected files")
+
+
+def specs() -> dict[str, tuple[EnvironmentSpec, Path]]:
+    """Every environment that sources and targets declare: its spec and its lock."""
+    spec, folder = registry.environment_of_sources()
+    found = {spec.name: (spec, folder / spec.lock)}
+    for registered in registry.targets().values():
+        for spec in (registered.target.convert_in, registered.target.run_in):
+            found[spec.name] = (spec, registered.folder / spec.lock)
+    return found
+
+
+@pytest.fixture(scope="session")
+def shared_cache() -> Path:
+    """The cache whose environments all tests use; made by whoever needs one first."""
+    return envs.cache_folder()
+
+
+@pytest.fixture(scope="session")
+def environment(shared_cache: Path) -> Callable[[str], Environment]:
+    """The environment of a name, made if it is missing. A failure to make it fails the test."""
+    made: dict[str, Environment] = {}
+
+    def get(name: str) -> Environment:
+        if name not in made:
+            spec, lock = specs()[name]
+            made[name] = envs.ensure(spec, lock, lambda line: sys.stderr.write(f"{line}\n"))
+        return made[name]
+
+    return get
+
+
+@pytest.fixture
+def worker(
+    tmp_path: Path, environment: Callable[[str], Environment]
+) -> Iterator[Callable[..., Any]]:
+    """worker(entry, argument, environment name) -> the job's value, decoded into its dataclass."""
+    import typing
+
+    import edgepack.wire.types as wire_types
+
+    store = Store(tmp_path / "worker-store")
+    jobs = Jobs(store, Limits(seconds=600), lambda *_: None, tmp_path / "logs")
+
+    def run(entry: str, argument: Any, name: str) -> Any:
+        module, _, function = entry.partition(":")
+        call = Call(
+            stage="convert", label=function, entry=entry, argument=argument,
+            environment=environment(name), packages=registry.packages(module),
+            user_code=module.startswith("edgepack_targets.sources"),
+        )  # fmt: skip
+        value = jobs.run(call).value
+        loaded = __import__(module, fromlist=[function])
+        returned = typing.get_type_hints(getattr(loaded, function), vars(wire_types)).get("return")
+        return msgspec.convert(value, returned) if isinstance(returned, type) else value
+
+    yield run
+    jobs.close()
+    store.close()
+
+
+@pytest.fixture
+def run_python(environment: Callable[[str], Environment]) -> Callable[..., str]:
+    """run_python(environment name, script, *arguments) -> what the script printed on standard output.
+
+    edgepack and edgepack_targets are importable in the script.
+    """
+
+    def run(name: str, script: Path, *arguments: object) -> str:
+        paths = [str(ROOT / "packager"), str(ROOT / "targets"), str(Path(script).parent)]
+        done = subprocess.run(
+            [environment(name).python, "-s", str(script), *map(str, arguments)],
+            capture_output=True, text=True, timeout=900, check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-4000:]
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def cache(tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of the test's own that shares the environments of all."""
+    own = tmp_path / "cache"
+    own.mkdir()
+    (shared_cache / "environments").mkdir(parents=True, exist_ok=True)
+    (own / "environments").symlink_to(shared_cache / "environments")
+    monkeypatch.setenv("EDGEPACK_CACHE", str(own))
+    return own
+
+
+class Finished:
+    """A finished `edgepack` process: its exit code, standard output and standard error."""
+
+    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
+        self.code = done.returncode
+        self.out = done.stdout
+        self.err = done.stderr
+
+    @property
+    def json(self) -> Any:
+        """The answer of a command that was given --json."""
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def edgepack(cache: Path, tmp_path: Path) -> Callable[..., Finished]:
+    """edgepack(*arguments, cwd=...) -> a finished process of the command line, with a cache of its own."""
+
+    def run(*arguments: object, cwd: Path = tmp_path, timeout: float = 900) -> Finished:
+        done = subprocess.run(
+            [sys.executable, "-m", "edgepack", *map(str, arguments)],
+            cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False,
+            env={**os.environ, "EDGEPACK_CACHE": str(cache)},
+        )  # fmt: skip
+        return Finished(done)
+
+    return run
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """golden(name, text): text equals tests/golden/name; --update-golden writes it."""
+
+    def compare(name: str, text: str) -> None:
+        path = ROOT / "tests" / "golden" / name
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert path.exists(), f"{path} is missing; run with --update-golden and read it"
+        assert text == path.read_text(encoding="utf-8")
+
+    return compare
