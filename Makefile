@@ -37,5 +37,8 @@ unit: setup
 lock: setup
 	$(BIN)/python .ci/lock.py
 
+schemas: setup
+	$(BIN)/python -m edgepack.schemas
+
 clean:
 	rm -rf $(VENV) dist sample_apps/*/dist

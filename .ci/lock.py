@@ -38,7 +38,7 @@ def main(names: list[str]) -> None:
         (folder / spec.lock).write_text(
             f"# {spec.name}: {' '.join(spec.requirements)}\n{text}", encoding="utf-8"
         )
-        print(f"{name}: {len(re.findall(r'^[a-z0-9]', text, re.M))} packages")  # noqa: T201
+        print(f"{name}: {len(re.findall(r'^[a-z0-9]', text, re.MULTILINE))} packages")  # noqa: T201
 
 
 def resolve(requirements: tuple[str, ...]) -> str:
@@ -49,7 +49,7 @@ def resolve(requirements: tuple[str, ...]) -> str:
         input="\n".join(requirements), capture_output=True, text=True, check=True,
         env={k: v for k, v in os.environ.items() if not k.startswith("UV_")},
     )  # fmt: skip
-    blocks = re.split(r"^(?=\S)", done.stdout, flags=re.M)
+    blocks = re.split(r"^(?=\S)", done.stdout, flags=re.MULTILINE)
     kept = []
     for block in blocks:
         if block.startswith(CUDA_ONLY):

@@ -108,7 +108,9 @@ class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     validation_cases: Positive = 100
 
 
-class ParityLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class ParityLimits(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """What an artifact must reach; a limit that is not given keeps its default for the precision.
 
     max_abs: times max(1, largest absolute reference value). Agreement is a fraction from 0 to 1.
@@ -198,7 +200,13 @@ def check(data: dict[str, Any], text: str, path: Path) -> Config:
 
 
 def problem(
-    loaded: Loaded, code: str, message: str, place: tuple[str | int, ...], *, why: str = "", help: str = ""  # noqa: A002
+    loaded: Loaded,
+    code: str,
+    message: str,
+    place: tuple[str | int, ...],
+    *,
+    why: str = "",
+    help: str = "",  # noqa: A002
 ) -> EdgepackError:
     """An error about one key of a loaded config, with its line and caret when there is a file."""
     if loaded.text:
@@ -215,11 +223,13 @@ def excerpt(text: str, path: Path, line: int, column: int, length: int, say: str
     source = lines[min(line, len(lines)) - 1]
     gutter = " " * len(str(line))
     caret = " " * (column - 1) + "^" * max(1, length)
-    return f"{gutter}--> {path}:{line}:{column}\n{line} | {source}\n{gutter} | {caret} {say}".rstrip()
+    return (
+        f"{gutter}--> {path}:{line}:{column}\n{line} | {source}\n{gutter} | {caret} {say}".rstrip()
+    )
 
 
 def _explained(said: str, data: dict[str, Any], text: str, path: Path) -> EdgepackError:
-    """msgspec's sentence as an error of ours: which key, where it stands, what was meant."""
+    """Msgspec's sentence as an error of ours: which key, where it stands, what was meant."""
     sentence, _, at = said.partition(" - at ")
     place = _place(at, data)
     unknown = re.search(r"unknown field `(.+?)`", sentence)
@@ -249,7 +259,7 @@ _NOTHING = Config(schema=1, model=Model(source=""))
 
 
 def suggestion(word: str, known: list[str]) -> str:
-    """"Did you mean …?" when one of the known words is close, else ""."""
+    """ "Did you mean …?" when one of the known words is close, else ""."""
     close = get_close_matches(word, known, n=1)
     return f"Did you mean {close[0]!r}?" if close else ""
 

@@ -47,7 +47,9 @@ class Console:
         """Print a table as part of the answer, unless it is JSON."""
         if self.json:
             return
-        table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+        table = Table(
+            title=title, title_justify="left", box=None, pad_edge=False, header_style="bold"
+        )
         for column in columns:
             table.add_column(column, overflow="fold")
         for row in rows:
@@ -63,13 +65,17 @@ class Console:
         """Tell of something the user should know, on standard error."""
         self._error.print(f"[yellow]warning[/yellow] {escape(line)}")
 
-    def stage(self, stage: str, label: str, seconds: float, size: int | None, *, cached: bool) -> None:
+    def stage(
+        self, stage: str, label: str, seconds: float, size: int | None, *, cached: bool
+    ) -> None:
         """Tell that a stage is done: what, seconds, size of what it made."""
         if self.quiet:
             return
         time = "cached" if cached else f"{seconds:.1f} s"
         made = "" if size is None else human_bytes(size)
-        self._error.print(f"{stage:<{STAGE_WIDTH}} {escape(label):<24} {time:>9} {made:>9}".rstrip())
+        self._error.print(
+            f"{stage:<{STAGE_WIDTH}} {escape(label):<24} {time:>9} {made:>9}".rstrip()
+        )
 
     def start(self, label: str, what: str) -> None:
         """Show on a terminal that something runs."""
@@ -101,7 +107,9 @@ class Console:
     def error(self, error: EdgepackError) -> None:
         """Print an error: code, what happened, why, what to do; as JSON too when asked for."""
         self.close()
-        self._error.print(f"[bold red]error[/bold red][bold]\\[{error.code}][/bold]: {escape(error.message)}")
+        self._error.print(
+            f"[bold red]error[/bold red][bold]\\[{error.code}][/bold]: {escape(error.message)}"
+        )
         for line in error.why.splitlines():
             self._error.print(f"  {escape(line)}", style="dim" if "-->" in line else None)
         if error.help:
@@ -123,7 +131,10 @@ class Console:
             return
         if self._running and self._live is None:
             self._live = Live(
-                get_renderable=self._lines, console=self._error, transient=True, refresh_per_second=8
+                get_renderable=self._lines,
+                console=self._error,
+                transient=True,
+                refresh_per_second=8,
             )
             self._live.start()
         elif not self._running and self._live is not None:

@@ -18,7 +18,7 @@ from edgepack import config, envs, pipeline, plan, registry
 from edgepack.console import Console
 from edgepack.errors import EdgepackError
 
-TINY_MODEL = '''\
+TINY_MODEL = """\
 import torch
 
 
@@ -26,7 +26,7 @@ def make() -> torch.nn.Module:
     torch.manual_seed(0)
     layers = [torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 5)]
     return torch.nn.Sequential(*layers).eval()
-'''
+"""
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -67,7 +67,11 @@ def _examine(name: str, folder: Path, console: Console) -> Finding:
     cache = folder / f"store-{uuid.uuid4().hex[:8]}"
     try:
         made = pipeline.build(
-            plan.resolve(loaded, folder / "dist"), "tiny.py:make", console, os.cpu_count() or 1, cache
+            plan.resolve(loaded, folder / "dist"),
+            "tiny.py:make",
+            console,
+            os.cpu_count() or 1,
+            cache,
         )
         artifact = made.manifest.artifacts[0]
         versions, verdict = artifact.versions, artifact.parity.verdict
@@ -76,7 +80,9 @@ def _examine(name: str, folder: Path, console: Console) -> Finding:
         problem = f"{error.code} {error.message}"
     finally:
         shutil.rmtree(cache, ignore_errors=True)
-    location = envs.folder_of(target.convert_in, registry.find(name).folder / target.convert_in.lock)
+    location = envs.folder_of(
+        target.convert_in, registry.find(name).folder / target.convert_in.lock
+    )
     size = sum(p.stat().st_size for p in location.rglob("*") if p.is_file() and not p.is_symlink())
     python = envs.describe(envs.python_in(location)).version if envs.is_ready(location) else "-"
     converted = bool(versions) and verdict in ("pass", "not-run")

@@ -61,14 +61,25 @@ class Installed(msgspec.Struct, frozen=True):
 def cache_folder() -> Path:
     """Where environments and the store live: EDGEPACK_CACHE, else the user's cache folder."""
     chosen = os.environ.get("EDGEPACK_CACHE")
-    return Path(chosen).expanduser().absolute() if chosen else Path(platformdirs.user_cache_dir("edgepack"))
+    return (
+        Path(chosen).expanduser().absolute()
+        if chosen
+        else Path(platformdirs.user_cache_dir("edgepack"))
+    )
 
 
 def folder_of(spec: EnvironmentSpec, lock: Path, extra: str = "") -> Path:
     """Where the environment of `lock` lies or will lie. extra: text of further requirements."""
     version = "%d.%d" % sys.version_info[:2]
     key = digest.of_value(
-        [lock.read_text(encoding="utf-8"), extra, spec.python, version, platform.machine(), sys.platform]
+        [
+            lock.read_text(encoding="utf-8"),
+            extra,
+            spec.python,
+            version,
+            platform.machine(),
+            sys.platform,
+        ]
     )
     return cache_folder() / "environments" / f"{spec.name}-{key}"
 
@@ -99,7 +110,10 @@ def ensure(
                 if not is_ready(folder):
                     _make(spec, folder, [lock, *([requirements] if requirements else [])], report)
     return Environment(
-        name=spec.name, python=python_in(folder), digest=folder.name.rpartition("-")[2], managed=True
+        name=spec.name,
+        python=python_in(folder),
+        digest=folder.name.rpartition("-")[2],
+        managed=True,
     )
 
 
@@ -117,18 +131,23 @@ def existing(spec: EnvironmentSpec, python: Path) -> Environment:
             help="Name another interpreter, or remove the setting and let edgepack make one.",
         )
     versions = dict(d.rsplit("-", 1) for d in installed.distributions)
-    for text in spec.requirements:
+    for text in spec.accepts or spec.requirements:
         requirement = Requirement(text)
         found = versions.get(_normal(requirement.name))
         if found is None or not requirement.specifier.contains(found, prereleases=True):
             raise EdgepackError(
                 "E305",
-                f"{python} has {requirement.name} {found}" if found else f"{python} lacks {requirement.name}",
+                f"{python} has {requirement.name} {found}"
+                if found
+                else f"{python} lacks {requirement.name}",
                 why=f"The {spec.name} environment needs {text}.",
-                help=f"Install it there, or remove the setting and let edgepack make its own.",
+                help="Install it there, or remove the setting and let edgepack make its own.",
             )
     return Environment(
-        name=spec.name, python=python, digest=digest.of_value(msgspec.to_builtins(installed)), managed=False
+        name=spec.name,
+        python=python,
+        digest=digest.of_value(msgspec.to_builtins(installed)),
+        managed=False,
     )
 
 
@@ -194,7 +213,7 @@ def _make(spec: EnvironmentSpec, folder: Path, requirements: list[Path], report:
 
 
 def _install(arguments: list[str], report: Report) -> subprocess.CompletedProcess[str]:
-    """uv pip install, on Linux with PyTorch's CPU index first unless the user chose their own sources."""
+    """Uv pip install, on Linux with PyTorch's CPU index first unless the user chose their own sources."""
     chosen = any(os.environ.get(name) for name in _UV_INDEX_SETTINGS)
     if sys.platform == "linux" and not chosen:
         done = _uv([*arguments, "--torch-backend", "cpu"], report)
@@ -220,7 +239,9 @@ def _uv(arguments: list[str], report: Report) -> subprocess.CompletedProcess[str
     try:
         for line in process.stderr:
             lines.append(line)
-            if line.startswith(("Downloading", " Downloading", "Prepared", "Installed", "Bytecode")):
+            if line.startswith(
+                ("Downloading", " Downloading", "Prepared", "Installed", "Bytecode")
+            ):
                 report(" ".join(line.split()))
         process.wait()
     finally:

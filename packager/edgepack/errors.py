@@ -27,7 +27,13 @@ class EdgepackError(Exception):
     """
 
     def __init__(
-        self, code: str, message: str, *, why: str = "", help: str = "", log: str = ""  # noqa: A002
+        self,
+        code: str,
+        message: str,
+        *,
+        why: str = "",
+        help: str = "",
+        log: str = "",
     ) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
@@ -43,7 +49,8 @@ class EdgepackError(Exception):
 
 
 def exit_code_of(code: str) -> int:
-    """The exit code for an error code: 2 config, 3 model or data, 4 environment, 5 conversion,
-    6 runtime, 7 apps, 70 a bug in edgepack.
+    """The process exit code that the family of an error code has.
+
+    2 configuration, 3 model or data, 4 environment, 5 conversion, 6 runtime, 7 apps, 70 a bug.
     """
     return _EXIT_BY_HUNDRED.get(int(code[1]), BUG)

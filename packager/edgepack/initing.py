@@ -32,7 +32,11 @@ def toml_of(config: Config, found: Found) -> str:
         lines += [f"dtype = {_quoted(tensor.dtype)}", f"shape = [{shape}]"]
     for tensor in signature.outputs:
         lines += ["", "[[model.outputs]]", f"name = {_quoted(tensor.name)}"]
-    ranges = {k.removeprefix("dimension "): v for k, v in found.facts.items() if k.startswith("dimension ")}
+    ranges = {
+        k.removeprefix("dimension "): v
+        for k, v in found.facts.items()
+        if k.startswith("dimension ")
+    }
     if ranges and any(isinstance(a, str) for t in signature.inputs for a in t.shape):
         lines += ["", "[model.dimensions]"]
         for name, text in ranges.items():

@@ -38,7 +38,15 @@ THREADS = 2
 GRACE_SECONDS = 3.0
 POLL_SECONDS = 0.1
 
-_PASSED_ON = ("PATH", "HOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "USER", "LOGNAME")
+_PASSED_ON = (
+    "PATH",
+    "HOME",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "SYSTEMROOT",
+    "USER",
+    "LOGNAME",
+)
 _PASSED_ON_PREFIXES = ("OPENBLAS_", "SSL_", "NVPL_")
 _PASSED_ON_TO_USER_CODE = ("HF_", "TORCH_HOME", "XDG_", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy",
                            "https_proxy", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # fmt: skip
@@ -130,12 +138,15 @@ class Jobs:
         """Start a worker that imports `modules` now and takes the next job of that environment."""
         if modules and environment.name not in self._waiting:
             variables = _variables(user_code=False, allow_pickle=False)
-            self._waiting[environment.name] = self._start(environment, modules, variables, "preload")
+            self._waiting[environment.name] = self._start(
+                environment, modules, variables, "preload"
+            )
 
     def run(self, call: Call) -> Done:
-        """Do the job. Raises the job's own coded error, E403-E405 or E503-E505 for a worker that
-        crashed, hung or outgrew its memory, E902 for an unexpected exception, KeyboardInterrupt when
-        cancelled.
+        """Do the job.
+
+        Raises the job's own coded error, E403-E405 or E503-E505 for a worker that crashed, hung or
+        outgrew its memory, E902 for an unexpected exception, KeyboardInterrupt when cancelled.
         """
         worker = None if call.user_code else self._waiting.pop(call.environment.name, None)
         if worker is None or worker.process.poll() is not None:
@@ -261,7 +272,9 @@ class Jobs:
                 error["code"], error["message"], why=error["why"], help=error["help"], log=log
             )
         if error["type"] == "OSError" and "No space left" in error["message"]:
-            return EdgepackError("E303", "no space left for a job's files", why=error["message"], log=log)
+            return EdgepackError(
+                "E303", "no space left for a job's files", why=error["message"], log=log
+            )
         if error["type"] == "MemoryError":
             return EdgepackError(
                 MEMORY_CODES.get(call.stage, "E222"), f"{call.label} ran out of memory", log=log

@@ -38,7 +38,9 @@ def compare(
     pairs: list[list[tuple[Array, Array]]] = [[] for _ in names]
     for number, (wanted, got) in enumerate(zip(reference, actual, strict=True)):
         if len(wanted) != len(names) or len(got) != len(names):
-            raise EdgepackError("E501", f"case {number}: {len(got)} outputs where {len(names)} are due")
+            raise EdgepackError(
+                "E501", f"case {number}: {len(got)} outputs where {len(names)} are due"
+            )
         for index, (one, other) in enumerate(zip(wanted, got, strict=True)):
             if one.shape != other.shape:
                 raise EdgepackError(
@@ -65,7 +67,9 @@ def judge(
     misses = [miss for tensor in tensors for miss in _misses(tensor, limits)]
     if misses:
         first = misses[0]
-        reason = f"output {first.output!r}: {first.metric} {first.value:.6g}, limit {first.limit:.6g}"
+        reason = (
+            f"output {first.output!r}: {first.metric} {first.value:.6g}, limit {first.limit:.6g}"
+        )
         if len(misses) > 1:
             reason += f" (and {len(misses) - 1} more)"
     else:
@@ -81,7 +85,9 @@ def _misses(tensor: TensorParity, limits: ParityLimits) -> list[Miss]:
     """The limits that one output does not reach."""
     found = []
     if tensor.nonfinite:
-        found.append(Miss(output=tensor.name, metric="nonfinite cases", value=tensor.nonfinite, limit=0))
+        found.append(
+            Miss(output=tensor.name, metric="nonfinite cases", value=tensor.nonfinite, limit=0)
+        )
     exact = not tensor.dtype.startswith("float")
     if exact:
         # A count, an index or a flag is right or wrong; distances between them mean nothing.
@@ -106,14 +112,18 @@ def _misses(tensor: TensorParity, limits: ParityLimits) -> list[Miss]:
         ]
     for metric, value, least, case in checks:
         if value is not None and least is not None and not value >= least:
-            found.append(Miss(output=tensor.name, metric=metric, value=value, limit=least, case=case))
+            found.append(
+                Miss(output=tensor.name, metric=metric, value=value, limit=least, case=case)
+            )
     return found
 
 
 def _tensor(name: str, pairs: list[tuple[Array, Array]]) -> TensorParity:
     """All metrics of one output over its cases."""
     dtype = str(pairs[0][0].dtype)
-    peak = max((float(np.abs(r.astype(np.float64)).max(initial=0.0)) for r, _ in pairs), default=0.0)
+    peak = max(
+        (float(np.abs(r.astype(np.float64)).max(initial=0.0)) for r, _ in pairs), default=0.0
+    )
     if not np.isfinite(peak):
         raise EdgepackError("E501", f"the reference of output {name!r} holds NaN or Inf")
     values: dict[str, list[float]] = {m: [] for m in HIGHER_IS_BETTER if m != "argmax_agreement"}
@@ -127,7 +137,9 @@ def _tensor(name: str, pairs: list[tuple[Array, Array]]) -> TensorParity:
         error = np.abs(reference - actual)
         values["max_abs"].append(float(error.max(initial=0.0)))
         floor = max(1e-3 * peak, 1e-12)
-        values["max_rel"].append(float((error / np.maximum(np.abs(reference), floor)).max(initial=0.0)))
+        values["max_rel"].append(
+            float((error / np.maximum(np.abs(reference), floor)).max(initial=0.0))
+        )
         values["sqnr_db"].append(sqnr_db(reference, actual))
         values["psnr_db"].append(psnr_db(reference, actual, peak))
         values["cosine"].append(cosine(reference, actual))
@@ -139,7 +151,10 @@ def _tensor(name: str, pairs: list[tuple[Array, Array]]) -> TensorParity:
         peak=peak,
         argmax_agreement=float(np.mean(known)) if known else None,
         nonfinite=nonfinite,
-        **{metric: _spread(numbers, higher=HIGHER_IS_BETTER[metric]) for metric, numbers in values.items()},
+        **{
+            metric: _spread(numbers, higher=HIGHER_IS_BETTER[metric])
+            for metric, numbers in values.items()
+        },
     )
 
 

@@ -117,9 +117,7 @@ def make_environments(plan: BuildPlan, console: Console) -> dict[str, Environmen
     return {e.name: _environment(e, *specs[e.name], console) for e in plan.environments}
 
 
-def _environment(
-    wanted: EnvironmentPlan, spec: Any, folder: Path, console: Console
-) -> Environment:
+def _environment(wanted: EnvironmentPlan, spec: Any, folder: Path, console: Console) -> Environment:
     if wanted.python:
         return envs.existing(spec, Path(wanted.python))
     requirements = Path(wanted.requirements) if wanted.requirements else None
@@ -206,8 +204,8 @@ def _all_variants(b: Build, model: ExportedModel, data: Data) -> list[Made]:
             made.append(future.result())
         except EdgepackError as error:
             errors.append(error)
-    for error in {str(e): e for e in errors[1:] if str(e) != str(errors[0])}.values():
-        b.console.warn(f"also {error}")
+    for other in dict.fromkeys(str(e) for e in errors[1:] if str(e) != str(errors[0])):
+        b.console.warn(f"also {other}")
     if errors:
         raise errors[0]
     return made
@@ -234,11 +232,9 @@ def _verified(
         artifact=artifact,
         calibration=data.sha256("calibration", form) if calibrated else None,
         environment=b.environments[registered.target.convert_in.name].digest,
-        parity=stages.parity(b, variant, registered, entry, artifact, data, form),
+        parity=stages.judged(b, variant, registered, entry, artifact, data, form),
         form=form,
     )
-
-
 
 
 def _failed(made: list[Made]) -> bool:
@@ -269,7 +265,11 @@ def _manifest(
     ranges = {name: (float(low), float(high)) for name, low, high in model.result.ranges}
     feeds = [
         bundle.Feed(
-            name=i.name, image=i.image, audio=i.audio, pad=i.pad, range=i.range or ranges.get(i.name)
+            name=i.name,
+            image=i.image,
+            audio=i.audio,
+            pad=i.pad,
+            range=i.range or ranges.get(i.name),
         )
         for i in b.plan.inputs
     ]

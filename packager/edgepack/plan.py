@@ -8,12 +8,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from edgepack import registry
-from edgepack.config import AppSettings, DimensionRange, Input, Loaded, ParityLimits, problem, suggestion
+from edgepack.config import (
+    AppSettings,
+    DimensionRange,
+    Input,
+    Loaded,
+    ParityLimits,
+    problem,
+    suggestion,
+)
 from edgepack.errors import EdgepackError
 from edgepack.wire.types import Dimension, InputSpec, Recipe, Scalar, SourceModel, Variant
 
@@ -21,8 +29,19 @@ DEFAULT_PLATFORMS = ("android", "ios")
 
 SYNTHETIC_CASES = 8
 
-SUFFIXES = {".pt2": "exported", ".pt": "torchscript", ".ts": "torchscript", ".torchscript": "torchscript"}
-NOT_YET = {".onnx": "ONNX", ".keras": "Keras", ".h5": "Keras", ".pb": "TensorFlow", ".tflite": "LiteRT"}
+SUFFIXES = {
+    ".pt2": "exported",
+    ".pt": "torchscript",
+    ".ts": "torchscript",
+    ".torchscript": "torchscript",
+}
+NOT_YET = {
+    ".onnx": "ONNX",
+    ".keras": "Keras",
+    ".h5": "Keras",
+    ".pb": "TensorFlow",
+    ".tflite": "LiteRT",
+}
 
 LIMITS = {
     "fp32": ParityLimits(max_abs=1e-5, min_cosine=0.999999),
@@ -46,11 +65,11 @@ class SamplesPlan:
 class AppPlan:
     """One app to render."""
 
-    platform: str
+    platform: Literal["android", "ios"]
     variant: str
     id: str
     name: str
-    task: str
+    task: Literal["generic"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +115,9 @@ def resolve(loaded: Loaded, dist: Path) -> BuildPlan:
     _refuse_uncalibrated(loaded, variants, calibration)
     validation = _samples(loaded, config.data.validation, config.data.validation_cases)
     if validation is None:
-        validation = calibration or SamplesPlan(kind="synthetic", location="", cases=SYNTHETIC_CASES)
+        validation = calibration or SamplesPlan(
+            kind="synthetic", location="", cases=SYNTHETIC_CASES
+        )
     return BuildPlan(
         name=name,
         model=source,
@@ -123,7 +144,9 @@ def merged(default: ParityLimits, given: ParityLimits | None) -> ParityLimits:
     """The default limits with those the user gave in their place."""
     if given is None:
         return default
-    fields = {f: getattr(given, f) for f in given.__struct_fields__ if getattr(given, f) is not None}
+    fields = {
+        f: getattr(given, f) for f in given.__struct_fields__ if getattr(given, f) is not None
+    }
     return msgspec.structs.replace(default, **fields)
 
 
@@ -142,7 +165,9 @@ def input_specs(inputs: tuple[Input, ...]) -> tuple[InputSpec, ...]:
 
 def _source(loaded: Loaded) -> SourceModel:
     model = loaded.config.model
-    text, _, factory = model.source.rpartition(":") if ".py:" in model.source else (model.source, "", "")
+    text, _, factory = (
+        model.source.rpartition(":") if ".py:" in model.source else (model.source, "", "")
+    )
     path = Path(text)
     location = str((loaded.folder / path).absolute())
     files = tuple(str((loaded.folder / f).absolute()) for f in model.files)
@@ -161,16 +186,18 @@ def _source(loaded: Loaded) -> SourceModel:
         if path.suffix == ".py":
             helps = f"Name the function that makes the model: {text}:make_model"
         what = NOT_YET.get(path.suffix.lower())
-        message = f"{what} models are not read yet" if what else f"{text} is no model edgepack knows"
-        raise problem(loaded, "E204", message, ("model", "source"), why="as the model's source", help=helps)
+        message = (
+            f"{what} models are not read yet" if what else f"{text} is no model edgepack knows"
+        )
+        raise problem(
+            loaded, "E204", message, ("model", "source"), why="as the model's source", help=helps
+        )
     return SourceModel(kind=kind, location=location, files=files, allow_pickle=model.allow_pickle)  # type: ignore[arg-type]
 
 
 def _variants(loaded: Loaded) -> tuple[Variant, ...]:
     """One variant per target and precision, in the order they were asked for."""
-    chosen = loaded.config.targets or {
-        registry.find(p).target.name: {} for p in DEFAULT_PLATFORMS
-    }
+    chosen = loaded.config.targets or {registry.find(p).target.name: {} for p in DEFAULT_PLATFORMS}
     found: dict[str, Variant] = {}
     for name, settings in chosen.items():
         place = ("targets", name)
@@ -202,7 +229,10 @@ def _variants(loaded: Loaded) -> tuple[Variant, ...]:
 
 
 def _options(
-    loaded: Loaded, registered: registry.Registered, settings: dict[str, Any], place: tuple[str, ...]
+    loaded: Loaded,
+    registered: registry.Registered,
+    settings: dict[str, Any],
+    place: tuple[str, ...],
 ) -> tuple[tuple[str, Scalar], ...]:
     """The target's options, defaults filled in. Raises E102 for an unknown one, E103 for a wrong value."""
     known = {o.name: o for o in registered.target.options}
@@ -217,7 +247,9 @@ def _options(
     values: dict[str, Scalar] = {}
     for name, option in known.items():
         value = settings.get(name, option.default)
-        fits = type(value) is type(option.default) and (not option.choices or value in option.choices)
+        fits = type(value) is type(option.default) and (
+            not option.choices or value in option.choices
+        )
         if not fits:
             allowed = [str(c) for c in option.choices]
             raise problem(
@@ -315,7 +347,7 @@ def _apps(loaded: Loaded, model: str, variants: tuple[Variant, ...]) -> tuple[Ap
     return tuple(plans)
 
 
-def _app(platform: str, settings: AppSettings, variant: str, model: str) -> AppPlan:
+def _app(platform: Literal["android", "ios"], settings: AppSettings, variant: str, model: str) -> AppPlan:
     words = [w for w in re.split(r"[^0-9A-Za-z]+", model) if w]
     plain = "".join(words).lower() or "model"
     plain = plain if plain[0].isalpha() else f"m{plain}"
@@ -335,7 +367,9 @@ def _default_variant(platform: str, variants: tuple[Variant, ...]) -> str | None
     others = [v for v in variants if platform in registry.find(v.recipe.target).target.platforms]
     ranked = sorted(
         own or others,
-        key=lambda v: order.index(v.recipe.precision) if v.recipe.precision in order else len(order),
+        key=lambda v: (
+            order.index(v.recipe.precision) if v.recipe.precision in order else len(order)
+        ),
     )
     return ranked[0].id if ranked else None
 
@@ -369,10 +403,14 @@ def _environments(loaded: Loaded, variants: tuple[Variant, ...]) -> tuple[Enviro
         requirements = ""
         if name == "torch":
             python = model.python or python
-            requirements = str((loaded.folder / model.requirements).absolute()) if model.requirements else ""
+            requirements = (
+                str((loaded.folder / model.requirements).absolute()) if model.requirements else ""
+            )
         # absolute(), not resolve(): the interpreter of a virtual environment is a symbolic link.
         located = str((loaded.folder / python).expanduser().absolute()) if python else ""
-        plans.append(EnvironmentPlan(name=name, python=_interpreter(located), requirements=requirements))
+        plans.append(
+            EnvironmentPlan(name=name, python=_interpreter(located), requirements=requirements)
+        )
     return tuple(plans)
 
 

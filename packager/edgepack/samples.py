@@ -125,9 +125,7 @@ def synthetic(
     ranges = {d.name: d for d in dimensions}
     made = []
     for number in range(cases):
-        sizes = {
-            d.name: (d.minimum, d.fixed, d.maximum)[number % 3] for d in ranges.values()
-        }
+        sizes = {d.name: (d.minimum, d.fixed, d.maximum)[number % 3] for d in ranges.values()}
         made.append(
             tuple(
                 _random(generator, spec, bounds.get(spec.name), sizes) for spec in signature.inputs
@@ -286,7 +284,9 @@ def _audio_cases(path: Path, inputs: Sequence[Input], signature: Signature) -> l
 def _split(case: Case, signature: Signature) -> Iterator[Case]:
     """Cases of the signature's own batch from one with another: no batch axis, or a larger one."""
     specs = signature.inputs
-    if all(a.ndim == len(s.shape) - 1 and s.shape[:1] == (1,) for a, s in zip(case, specs, strict=True)):
+    if all(
+        a.ndim == len(s.shape) - 1 and s.shape[:1] == (1,) for a, s in zip(case, specs, strict=True)
+    ):
         yield tuple(a[None] for a in case)
         return
     batched = all(

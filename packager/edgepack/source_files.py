@@ -78,7 +78,9 @@ def _zip_of(path: Path, kind: str, model: SourceModel) -> None:
 
 def _kind(archive: zipfile.ZipFile, names: list[str]) -> str:
     ends = {name.split("/", 1)[-1] for name in names}
-    if "archive_format" in ends or "serialized_exported_program.json" in {n.rsplit("/", 1)[-1] for n in names}:
+    if "archive_format" in ends or "serialized_exported_program.json" in {
+        n.rsplit("/", 1)[-1] for n in names
+    }:
         return "exported"
     if "constants.pkl" in ends:
         return "torchscript"

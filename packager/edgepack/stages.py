@@ -208,6 +208,7 @@ def examples(b: Build, functions: dict[str, Future[Entry]]) -> Path | None:
 def export(
     b: Build, digests: dict[str, str], examples: Path | None, *, preload: bool
 ) -> ExportedModel:
+    """The source model as torch.export programs. preload: start the first converter meanwhile."""
     plan = b.plan
     environment = b.environments["torch"]
     targets = [registry.find(v.recipe.target) for v in plan.variants]
@@ -242,7 +243,9 @@ def export(
     result = msgspec.convert(entry.meta.value, ExportResult)
     b.warnings += result.warnings
     identity = digest.of_value([entry.key, sorted(entry.meta.guards.values())])
-    return ExportedModel(sha256=digest.of_value(digests), identity=identity, entry=entry, result=result)
+    return ExportedModel(
+        sha256=digest.of_value(digests), identity=identity, entry=entry, result=result
+    )
 
 
 def fit(
@@ -268,7 +271,9 @@ def fit(
                 exported.signature, inputs, model.result.ranges, dimensions, plan.cases
             )
         elif plan.kind == "function":
-            cases = samples.spread(list(tensors.load(raw[plan.location].path("samples.npz"))), plan.cases)
+            cases = samples.spread(
+                list(tensors.load(raw[plan.location].path("samples.npz"))), plan.cases
+            )
         else:
             cases = samples.read(plan, inputs, exported.signature)
         cases = samples.fit(cases, exported.signature, inputs, dimensions)
@@ -324,7 +329,10 @@ def convert(
     label = f"{recipe.target}-{recipe.precision}"
     calibration = data.sha256("calibration", exported.form) if calibrated else None
     recipe = Recipe(
-        target=recipe.target, precision=recipe.precision, options=recipe.options, calibration=calibration
+        target=recipe.target,
+        precision=recipe.precision,
+        options=recipe.options,
+        calibration=calibration,
     )
 
     def make(out: Path) -> tuple[Artifact, Done, dict[str, str]]:
@@ -352,17 +360,20 @@ def convert(
     return stage(b, "convert", label, parts, make)
 
 
-def parity(
+def judged(
     b: Build, variant: Variant, registered: Registered, entry: Entry, artifact: Artifact, data: Data,
     form: Form,
 ) -> ParityReport:  # fmt: skip
+    """The verdict on one variant, "not-run" where its target has no runtime here."""
     target = registered.target
     limits = b.plan.limits[variant.recipe.precision]
     if target.not_run:
         return not_run(variant.id, target.not_run, limits, data.evidence)
     samples = as_artifact_takes(b, variant.id, data.fitted["validation", form], artifact.signature)
     ran = run(b, variant.id, registered, entry.path(artifact.file), artifact, samples)
-    return compared(b, variant.id, artifact, ran, data.reference[form].result(), limits, data.evidence)
+    return compared(
+        b, variant.id, artifact, ran, data.reference[form].result(), limits, data.evidence
+    )
 
 
 def compared(
@@ -378,7 +389,9 @@ def compared(
 
         names = [t.name for t in artifact.signature.outputs]
         tensors_compared = parity.compare(
-            names, tensors.load(reference.path("outputs.npz")), tensors.load(ran.path("outputs.npz"))
+            names,
+            tensors.load(reference.path("outputs.npz")),
+            tensors.load(ran.path("outputs.npz")),
         )
         report = parity.judge(
             label, tensors_compared, limits, runtime=result.runtime, fidelity=result.fidelity,
@@ -450,7 +463,9 @@ def app(
 
     recipe = next(v.recipe for v in b.plan.variants if v.id == variant)
     limits = {
-        k: v for k, v in msgspec.to_builtins(b.plan.limits[recipe.precision]).items() if v is not None
+        k: v
+        for k, v in msgspec.to_builtins(b.plan.limits[recipe.precision]).items()
+        if v is not None
     }
 
     def make(out: Path) -> tuple[dict[str, Any], None, dict[str, str]]:
@@ -462,7 +477,10 @@ def app(
             tensors.load(reference.path("outputs.npz")),
             strict=True,
         )
-        first = [apps.GoldenCase(inputs=i, outputs=o) for (i, o), _ in zip(cases, range(apps.GOLDEN_CASES), strict=False)]
+        first = [
+            apps.GoldenCase(inputs=i, outputs=o)
+            for (i, o), _ in zip(cases, range(apps.GOLDEN_CASES), strict=False)
+        ]
         folder = out / "app"
         apps.render(
             apps.App(

@@ -52,7 +52,9 @@ def _entries(root: Node) -> dict[tuple[str | int, ...], Node]:
     return found
 
 
-def _pair(node: Node, path: tuple[str | int, ...], found: dict[tuple[str | int, ...], Node]) -> None:
+def _pair(
+    node: Node, path: tuple[str | int, ...], found: dict[tuple[str | int, ...], Node]
+) -> None:
     key, value = node.named_children[0], node.named_children[-1]
     own = (*path, *_keys(key))
     found[own] = key if value.type == "inline_table" else value
@@ -60,7 +62,9 @@ def _pair(node: Node, path: tuple[str | int, ...], found: dict[tuple[str | int, 
     _inside(value, own, found)
 
 
-def _inside(value: Node, path: tuple[str | int, ...], found: dict[tuple[str | int, ...], Node]) -> None:
+def _inside(
+    value: Node, path: tuple[str | int, ...], found: dict[tuple[str | int, ...], Node]
+) -> None:
     if value.type == "inline_table":
         for child in value.named_children:
             if child.type == "pair":

@@ -92,7 +92,9 @@ def _bound(
         )
     by_name = {t.name: t for t in artifact}
     chosen = (
-        tuple(by_name[t.name] for t in model) if by_name.keys() == {t.name for t in model} else artifact
+        tuple(by_name[t.name] for t in model)
+        if by_name.keys() == {t.name for t in model}
+        else artifact
     )
     for wanted, found in zip(model, chosen, strict=True):
         fits = len(wanted.shape) == len(found.shape) and all(

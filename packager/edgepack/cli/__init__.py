@@ -90,7 +90,9 @@ def main() -> None:
         import traceback
 
         traceback.print_exc()
-        sys.stderr.write("error[E901]: this is a bug in edgepack; please report it with the lines above\n")
+        sys.stderr.write(
+            "error[E901]: this is a bug in edgepack; please report it with the lines above\n"
+        )
         sys.exit(BUG)
 
 

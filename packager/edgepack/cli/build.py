@@ -29,13 +29,17 @@ from edgepack.errors import ANSWER_IS_NO
               help="Generate an app project for each platform.")  # fmt: skip
 @click.option("--allow", multiple=True, type=click.Choice(["not-run"]),
               help="Accept artifacts that nothing here can run.")  # fmt: skip
-@click.option("--allow-pickle", is_flag=True, help="Trust the model's files and execute their pickles.")
+@click.option(
+    "--allow-pickle", is_flag=True, help="Trust the model's files and execute their pickles."
+)
 @click.option("--dist", type=click.Path(path_type=Path), default=None, metavar="DIR",
               help="Where the result goes.  [default: dist beside edgepack.toml]")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1, 64), default=None, metavar="N",
               help="Processes at once.  [default: by cores and memory]")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Print the plan, do nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON on standard output.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the answer as JSON on standard output."
+)
 def command(**flags: Any) -> int:
     """Convert MODEL for each target, verify every artifact, package the result.
 
@@ -89,7 +93,9 @@ def _show_plan(console: Any, plan: Any) -> None:
 
     console.text(f"model        {plan.name}: {plan.model.kind}, {plan.model.location}")
     for spec in plan.inputs:
-        console.text(f"input        {spec.name}: {spec.dtype or 'dtype from the model'} {spec.shape or ''}")
+        console.text(
+            f"input        {spec.name}: {spec.dtype or 'dtype from the model'} {spec.shape or ''}"
+        )
     for dimension in plan.dimensions:
         console.text(
             f"dimension    {dimension.name}: {dimension.minimum} to {dimension.maximum}, "
@@ -97,9 +103,15 @@ def _show_plan(console: Any, plan: Any) -> None:
         )
     for role, samples in (("calibration", plan.calibration), ("validation", plan.validation)):
         if samples is not None:
-            console.text(f"{role:<12} {samples.kind} {samples.location} (at most {samples.cases} cases)")
+            console.text(
+                f"{role:<12} {samples.kind} {samples.location} (at most {samples.cases} cases)"
+            )
     for variant in plan.variants:
-        limits = {k: v for k, v in msgspec.to_builtins(plan.limits[variant.recipe.precision]).items() if v is not None}
+        limits = {
+            k: v
+            for k, v in msgspec.to_builtins(plan.limits[variant.recipe.precision]).items()
+            if v is not None
+        }
         console.text(f"variant      {variant.id}: {dict(variant.recipe.options)} limits {limits}")
     for app in plan.apps:
         console.text(f"app          {app.platform}: {app.name} ({app.id}) around {app.variant}")
@@ -125,7 +137,9 @@ def _show_outcome(console: Any, plan: Any, outcome: Any) -> None:
                 "-" if worst is None else ("equal" if worst >= 999 else f"{worst:.1f} dB"),  # noqa: PLR2004
                 f"{min(agreements):.1%}" if agreements else "-",
                 artifact.parity.fidelity,
-                f"{artifact.parity.cases} {artifact.parity.evidence}" if artifact.parity.cases else "-",
+                f"{artifact.parity.cases} {artifact.parity.evidence}"
+                if artifact.parity.cases
+                else "-",
             )
         )
     columns = ("variant", "size", "verdict", "worst SQNR", "top-1", "fidelity", "samples")
@@ -142,4 +156,6 @@ def _show_outcome(console: Any, plan: Any, outcome: Any) -> None:
         console.text(f"app      {outcome.folder / app.path}")
     blocked = [a.variant for a in outcome.manifest.artifacts if a.parity.verdict == "not-run"]
     if blocked and "not-run" not in plan.allow:
-        console.text("An artifact that was not run is not verified; accept it with --allow not-run.")
+        console.text(
+            "An artifact that was not run is not verified; accept it with --allow not-run."
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -13,6 +13,15 @@ from edgepack.errors import EdgepackError
 
 _AGE = re.compile(r"^(\d+)([smhdw])$")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+class Listed(NamedTuple):
+    """A stored result as it is listed. stored: seconds since the epoch."""
+
+    key: str
+    stage: str
+    bytes: int
+    stored: int
 
 
 @click.group("cache")
@@ -26,7 +35,9 @@ def command() -> None:
 
 
 @command.command("ls")
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON on standard output.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the answer as JSON on standard output."
+)
 def ls(*, as_json: bool) -> int:
     """List stored results and environments.
 
@@ -41,30 +52,26 @@ def ls(*, as_json: bool) -> int:
     console = Console(json=as_json)
     store = Store(envs.cache_folder() / "store")
     try:
-        entries = [
-            {"key": e.key, "stage": e.meta.stage, "bytes": e.meta.bytes, "stored": round(stored)}
-            for e, stored in store.entries()
-        ]
+        entries = [Listed(e.key, e.meta.stage, e.meta.bytes, round(t)) for e, t in store.entries()]
     finally:
         store.close()
-    environments = [
-        {"name": p.name.rpartition("-")[0], "path": str(p)}
+    environments = {
+        str(p): p.name.rpartition("-")[0]
         for p in sorted((envs.cache_folder() / "environments").glob("*-*"))
-        if p.is_dir() and not p.name.endswith(".part")
-    ]
+        if envs.is_ready(p) and p.suffix != ".part"
+    }
     if as_json:
         console.answer({"entries": entries, "environments": environments})
         return 0
-    now = time.time()
     rows = [
-        (str(e["key"])[:16], str(e["stage"]), human_bytes(int(e["bytes"])), f"{(now - int(e['stored'])) / 3600:.1f} h")  # type: ignore[call-overload]
+        (e.key[:16], e.stage, human_bytes(e.bytes), f"{(time.time() - e.stored) / 3600:.1f} h")
         for e in entries
     ]
     console.table("", ("key", "stage", "size", "age"), rows)
-    for environment in environments:
-        console.text(f"environment {environment['name']}: {environment['path']}")
-    total = sum(int(e["bytes"]) for e in entries)  # type: ignore[call-overload]
-    console.text(f"{len(entries)} results, {human_bytes(total)}, in {envs.cache_folder()}")
+    for path, name in environments.items():
+        console.text(f"environment {name}: {path}")
+    total = human_bytes(sum(e.bytes for e in entries))
+    console.text(f"{len(entries)} results, {total}, in {envs.cache_folder()}")
     return 0
 
 
@@ -73,7 +80,9 @@ def ls(*, as_json: bool) -> int:
 @click.argument("model", required=False)
 @click.option("--dist", type=click.Path(path_type=Path), default=None, metavar="DIR",
               help="Where the last build went.  [default: dist beside edgepack.toml]")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON on standard output.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the answer as JSON on standard output."
+)
 def why(*, variant: str, model: str | None, dist: Path | None, as_json: bool) -> int:
     """Show what the stages of VARIANT depend on, and what changed since the build before the last.
 
@@ -94,17 +103,32 @@ def why(*, variant: str, model: str | None, dist: Path | None, as_json: bool) ->
         loaded = config.load(file)
         resolved = plan.resolve(loaded, dist or loaded.folder / "dist")
         name, folder = resolved.name, Path(resolved.dist)
-    report = bundle.read_report((dist or folder) / str(Path(str(name)).stem if file is None else name))
+    report = bundle.read_report(
+        (dist or folder) / str(Path(str(name)).stem if file is None else name)
+    )
     if report is None:
         raise EdgepackError(
             "E115", f"there is no report of a build in {folder}", help="Run `edgepack build` first."
         )
-    stages = [s for s in report.stages if s.variant == variant or s.stage in ("export", "samples", "reference")]
+    stages = [
+        s
+        for s in report.stages
+        if s.variant == variant or s.stage in ("export", "samples", "reference")
+    ]
     if not any(s.variant == variant for s in stages):
         known = ", ".join(v.id for v in report.plan.variants)
-        raise EdgepackError("E115", f"the last build has no variant {variant!r}", why=f"It made: {known}.")
+        raise EdgepackError(
+            "E115", f"the last build has no variant {variant!r}", why=f"It made: {known}."
+        )
     answer = [
-        {"stage": s.stage, "label": s.variant, "key": s.key, "cached": s.cached, "changed": s.changed, "parts": s.parts}
+        {
+            "stage": s.stage,
+            "label": s.variant,
+            "key": s.key,
+            "cached": s.cached,
+            "changed": s.changed,
+            "parts": s.parts,
+        }
         for s in stages
     ]
     if as_json:
@@ -132,8 +156,12 @@ def _flat(parts: dict[str, Any]) -> list[tuple[str, str]]:
 @command.command("prune")
 @click.option("--older-than", default="30d", show_default=True, metavar="AGE",
               help="Remove what was stored longer ago: 0s, 12h, 30d, 8w.")  # fmt: skip
-@click.option("--environments", is_flag=True, help="Remove the environments too; they are made again.")
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON on standard output.")
+@click.option(
+    "--environments", is_flag=True, help="Remove the environments too; they are made again."
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the answer as JSON on standard output."
+)
 def prune(*, older_than: str, environments: bool, as_json: bool) -> int:
     """Remove stored results.
 
@@ -149,7 +177,9 @@ def prune(*, older_than: str, environments: bool, as_json: bool) -> int:
 
     match = _AGE.match(older_than)
     if match is None:
-        raise EdgepackError("E103", f"--older-than {older_than!r} is no age", help="Write 12h, 30d or 8w.")
+        raise EdgepackError(
+            "E103", f"--older-than {older_than!r} is no age", help="Write 12h, 30d or 8w."
+        )
     console = Console(json=as_json)
     store = Store(envs.cache_folder() / "store")
     try:

@@ -8,8 +8,12 @@ from edgepack.errors import ANSWER_IS_NO
 
 
 @click.command("doctor")
-@click.option("--target", "names", multiple=True, metavar="NAME", help="Only this target. Repeat for more.")
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON on standard output.")
+@click.option(
+    "--target", "names", multiple=True, metavar="NAME", help="Only this target. Repeat for more."
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the answer as JSON on standard output."
+)
 def command(*, names: tuple[str, ...], as_json: bool) -> int:
     """Make every environment that is missing and prove each with a tiny conversion and a run.
 

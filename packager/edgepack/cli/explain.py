@@ -7,7 +7,9 @@ import click
 
 @click.command("explain")
 @click.argument("code", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON on standard output.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the answer as JSON on standard output."
+)
 def command(*, code: str | None, as_json: bool) -> int:
     """Explain an error CODE: what it is, why it is bad, what to do. Without CODE, list them all.
 

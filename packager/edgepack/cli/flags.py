@@ -48,9 +48,7 @@ def config_of(flags: dict[str, Any]) -> Loaded:
         model_changes["allow_pickle"] = True
     if model_changes:
         changes["model"] = msgspec.structs.replace(base.model, **model_changes)
-    data = {
-        role: _here(flags[role]) for role in ("calibration", "validation") if flags.get(role)
-    }
+    data = {role: _here(flags[role]) for role in ("calibration", "validation") if flags.get(role)}
     if data:
         changes["data"] = msgspec.structs.replace(base.data, **data)
     if flags.get("targets") or flags.get("precisions"):
@@ -109,7 +107,9 @@ def _targets(
     for name in {t for t, eq, _ in (p.rpartition("=") for p in precisions) if eq}:
         if registry.find(name).target.name not in result:
             raise EdgepackError(
-                "E105", f"--precision names {name!r}, which is not built", help=f"Add --target {name}."
+                "E105",
+                f"--precision names {name!r}, which is not built",
+                help=f"Add --target {name}.",
             )
     for name in result:
         own = [
@@ -149,7 +149,7 @@ def _apps(base: Config, targets: dict[str, Any], task: str) -> dict[str, AppSett
 
 def _still_built(base: Config, targets: dict[str, Any]) -> dict[str, AppSettings]:
     """The file's apps for the platforms that are built, around another variant where theirs is not."""
-    kept = {}
+    kept: dict[str, AppSettings] = {}
     for platform, settings in base.apps.items():
         serving = [n for n in targets if platform in registry.find(n).target.platforms]
         built = [

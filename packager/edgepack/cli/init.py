@@ -14,11 +14,15 @@ from edgepack.errors import EdgepackError
 @click.argument("model")
 @click.option("--target", "targets", multiple=True, metavar="NAME",
               help="A platform or a target. Repeat for more.  [default: android, ios]")  # fmt: skip
-@click.option("--precision", "precisions", multiple=True, metavar="[TARGET=]NAME", help="As in build.")
+@click.option(
+    "--precision", "precisions", multiple=True, metavar="[TARGET=]NAME", help="As in build."
+)
 @click.option("--input", "inputs", multiple=True, metavar="NAME:DTYPE[SHAPE]",
               help='An input, in order: --input "image:float32[1,3,224,224]".')  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace an edgepack.toml that is there.")
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON on standard output.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the answer as JSON on standard output."
+)
 def command(**flags: Any) -> int:
     """Write an edgepack.toml for MODEL in this folder, its inputs and outputs read from the model.
 

@@ -13,8 +13,12 @@ import msgspec
 @click.argument("model", metavar="FILE")
 @click.option("--input", "inputs", multiple=True, metavar="NAME:DTYPE[SHAPE]",
               help='An input, in order: --input "image:float32[1,3,224,224]".')  # fmt: skip
-@click.option("--allow-pickle", is_flag=True, help="Trust the model's files and execute their pickles.")
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON on standard output.")
+@click.option(
+    "--allow-pickle", is_flag=True, help="Trust the model's files and execute their pickles."
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the answer as JSON on standard output."
+)
 def command(**flags: Any) -> int:
     """Show the signature, size and operators of FILE: a source model or an artifact.
 
@@ -34,7 +38,7 @@ def command(**flags: Any) -> int:
         found = inspecting.artifact(path, registered, console)
     else:
         loaded = from_flags.config_of(flags)
-        targets = {"litert": {}, "executorch": {}}
+        targets: dict[str, dict[str, Any]] = {"litert": {}, "executorch": {}}
         loaded = msgspec.structs.replace(
             loaded, config=msgspec.structs.replace(loaded.config, targets=targets, apps={})
         )
@@ -48,9 +52,15 @@ def command(**flags: Any) -> int:
         console.text(f"signature  {signature.name}")
         for role, tensors in (("input", signature.inputs), ("output", signature.outputs)):
             for t in tensors:
-                quantized = f"  scale {t.quantization.scales[0]:.6g} zero {t.quantization.zero_points[0]}" if t.quantization else ""
+                quantized = (
+                    f"  scale {t.quantization.scales[0]:.6g} zero {t.quantization.zero_points[0]}"
+                    if t.quantization
+                    else ""
+                )
                 console.text(f"  {role:<8} {t.name}: {t.dtype}{list(t.shape)}{quantized}")
-    rows = [(name, str(count)) for name, count in sorted(found.operators.items(), key=lambda i: -i[1])]
+    rows = [
+        (name, str(count)) for name, count in sorted(found.operators.items(), key=lambda i: -i[1])
+    ]
     console.text()
     console.table("", ("operator", "times"), rows)
     return 0

@@ -6,7 +6,9 @@ import click
 
 
 @click.command("targets")
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON on standard output.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the answer as JSON on standard output."
+)
 def command(*, as_json: bool) -> int:
     """List the targets, their precisions and options.
 
@@ -29,10 +31,16 @@ def command(*, as_json: bool) -> int:
         )
         runs = "no" if target.not_run else "yes"
         default = ", ".join(target.default_for)
-        rows.append((target.name, target.suffix, ", ".join(target.platforms), default, precisions, runs))
-    console.table("", ("target", "artifact", "platforms", "default for", "precisions", "runs here"), rows)
+        rows.append(
+            (target.name, target.suffix, ", ".join(target.platforms), default, precisions, runs)
+        )
+    console.table(
+        "", ("target", "artifact", "platforms", "default for", "precisions", "runs here"), rows
+    )
     for target in targets:
         for option in target.options:
             choices = f" ({', '.join(map(str, option.choices))})" if option.choices else ""
-            console.text(f"[targets.{target.name}] {option.name} = {option.default!r}{choices}: {option.help}")
+            console.text(
+                f"[targets.{target.name}] {option.name} = {option.default!r}{choices}: {option.help}"
+            )
     return 0

@@ -15,14 +15,20 @@ from edgepack.errors import ANSWER_IS_NO, EdgepackError
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option("--against", "model", required=True, metavar="MODEL",
               help="The source model: file.py:factory, .pt2, .pt, or an edgepack.toml.")  # fmt: skip
-@click.option("--precision", metavar="NAME", help="Whose limits apply.  [default: what the artifact says]")
+@click.option(
+    "--precision", metavar="NAME", help="Whose limits apply.  [default: what the artifact says]"
+)
 @click.option("--input", "inputs", multiple=True, metavar="NAME:DTYPE[SHAPE]",
               help='An input, in order: --input "image:float32[1,3,224,224]".')  # fmt: skip
 @click.option("--validation", metavar="DIR|GLOB|FILE.py:FUNCTION", help="Validation samples.")
 @click.option("--allow", multiple=True, type=click.Choice(["not-run"]),
               help="Accept an artifact that nothing here can run.")  # fmt: skip
-@click.option("--allow-pickle", is_flag=True, help="Trust the model's files and execute their pickles.")
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON on standard output.")
+@click.option(
+    "--allow-pickle", is_flag=True, help="Trust the model's files and execute their pickles."
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the answer as JSON on standard output."
+)
 def command(**flags: Any) -> int:
     """Run ARTIFACT and compare it with the model it came from.
 
@@ -44,7 +50,9 @@ def command(**flags: Any) -> int:
     registered = registry.for_suffix(path.suffix)
     if registered is None:
         known = ", ".join(r.target.suffix for r in registry.targets().values())
-        raise EdgepackError("E203", f"{path.name} is no artifact edgepack knows", why=f"It reads {known}.")
+        raise EdgepackError(
+            "E203", f"{path.name} is no artifact edgepack knows", why=f"It reads {known}."
+        )
     console = Console(json=flags["as_json"])
     base = from_flags.config_of({**flags, "targets": (), "precisions": ()})
     first = registered.target.precisions[0].name
@@ -76,7 +84,14 @@ def show(console: Any, report: Any) -> None:
         for t in report.tensors
     ]
     if rows:
-        columns = ("output", "max abs", "SQNR dB worst / median", "PSNR dB worst / median", "cosine", "agreement")
+        columns = (
+            "output",
+            "max abs",
+            "SQNR dB worst / median",
+            "PSNR dB worst / median",
+            "cosine",
+            "agreement",
+        )
         console.table("", columns, rows)
         console.text()
     console.text(f"runtime   {report.runtime} ({report.fidelity})")
@@ -84,4 +99,6 @@ def show(console: Any, report: Any) -> None:
     console.text(f"{report.verdict:<9} {report.reason}")
     for miss in report.misses:
         case = "" if miss.case is None else f", worst on sample {miss.case}"
-        console.text(f"  {miss.output!r}: {miss.metric} {miss.value:.6g}, limit {miss.limit:.6g}{case}")
+        console.text(
+            f"  {miss.output!r}: {miss.metric} {miss.value:.6g}, limit {miss.limit:.6g}{case}"
+        )

@@ -36,7 +36,9 @@ def of_value(value: Any) -> str:
 
     Raises TypeError for anything but dict, list, tuple, str, int, float, bool and None.
     """
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
     return of_bytes(text.encode())
 
 

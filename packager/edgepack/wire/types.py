@@ -315,6 +315,7 @@ class EnvironmentSpec:
     requirements: what was asked for; the lock pins what that came to.
     lock: file name of the lock beside the target's module.
     probe: modules whose import proves that the environment works.
+    accepts: what an environment of the user's must have instead; () for the requirements themselves.
     """
 
     name: str
@@ -322,6 +323,7 @@ class EnvironmentSpec:
     requirements: tuple[str, ...]
     lock: str
     probe: tuple[str, ...]
+    accepts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgepack.errors import EdgepackError
+from edgepack.wire import tensors
 from edgepack.wire.types import (
     Dimension,
     Exported,
@@ -24,10 +25,10 @@ from edgepack.wire.types import (
     TensorSpec,
 )
 from edgepack_targets.sources import user_code
-from edgepack.wire import tensors
 
 if TYPE_CHECKING:
     import torch
+
     from edgepack_targets.sources.loading import Loaded
 
 SMALLEST_DYNAMIC = 2
@@ -97,7 +98,11 @@ def resolve_inputs(
     known, dimensions = _from_program(loaded)
     if not known and job.examples:
         first = next(tensors.load(Path(job.examples)))
-        names = loaded.names if len(loaded.names) == len(first) else [f"input_{i}" for i in range(len(first))]
+        names = (
+            loaded.names
+            if len(loaded.names) == len(first)
+            else [f"input_{i}" for i in range(len(first))]
+        )
         known = tuple(
             InputSpec(name=n, dtype=str(a.dtype), shape=tuple(a.shape))
             for n, a in zip(names, first, strict=False)
@@ -136,7 +141,9 @@ def resolve_inputs(
     return tuple(resolved), tuple(merged.values())
 
 
-def _in_model_order(declared: tuple[InputSpec, ...], names: tuple[str, ...]) -> tuple[InputSpec, ...]:
+def _in_model_order(
+    declared: tuple[InputSpec, ...], names: tuple[str, ...]
+) -> tuple[InputSpec, ...]:
     """Inputs whose names are all parameters of forward go in forward's order; else as declared."""
     by_name = {d.name: d for d in declared}
     if by_name.keys() <= set(names):
@@ -195,7 +202,11 @@ def example_tensors(
             for axis in spec.shape or ()
         ]
         dtype = getattr(torch, spec.dtype)
-        examples.append(torch.ones(shape, dtype=dtype) if spec.dtype == "bool" else torch.zeros(shape, dtype=dtype))
+        examples.append(
+            torch.ones(shape, dtype=dtype)
+            if spec.dtype == "bool"
+            else torch.zeros(shape, dtype=dtype)
+        )
     return tuple(examples)
 
 
@@ -211,7 +222,8 @@ def _shape(
     """The shape an artifact of this form shows."""
     return tuple(
         axis
-        if isinstance(axis, int) or (dynamic and dimensions[axis].minimum != dimensions[axis].maximum)
+        if isinstance(axis, int)
+        or (dynamic and dimensions[axis].minimum != dimensions[axis].maximum)
         else dimensions[axis].fixed
         for axis in spec.shape or ()
     )
@@ -228,8 +240,10 @@ def call(module: torch.nn.Module, arguments: tuple[Any, ...], what: str) -> list
     try:
         with torch.no_grad():
             result = module(*arguments)
-    except Exception as error:  # noqa: BLE001 the model's code may raise anything
-        shapes = ", ".join(f"{str(a.dtype).removeprefix('torch.')}{list(a.shape)}" for a in arguments)
+    except Exception as error:
+        shapes = ", ".join(
+            f"{str(a.dtype).removeprefix('torch.')}{list(a.shape)}" for a in arguments
+        )
         raise EdgepackError(
             "E214",
             f"the model fails on {what}: {type(error).__name__}",
@@ -307,7 +321,7 @@ def _program(
         )
     try:
         program = torch.export.export(flat(module), examples, dynamic_shapes=shapes, strict=False)
-    except Exception as error:  # noqa: BLE001 tracing runs the model's code, which may raise anything
+    except Exception as error:
         raise _export_failed(error, form) from error
     mutated = sorted(program.graph_signature.buffers_to_mutate.values())
     if mutated:
@@ -325,9 +339,10 @@ def _is_plain(program: Any) -> bool:
     """Whether a program takes positional tensors and returns a tuple of tensors, without state."""
     if program is None or program.graph_signature.buffers_to_mutate:
         return False
-    (args, kwargs), out = program.call_spec.in_spec.unflatten(
-        list(range(program.call_spec.in_spec.num_leaves))
-    ), program.call_spec.out_spec
+    (args, kwargs), out = (
+        program.call_spec.in_spec.unflatten(list(range(program.call_spec.in_spec.num_leaves))),
+        program.call_spec.out_spec,
+    )
     positional = not kwargs and all(isinstance(a, int) for a in args)
     returned = out.unflatten(list(range(out.num_leaves)))
     return positional and isinstance(returned, tuple) and all(isinstance(r, int) for r in returned)
@@ -361,7 +376,7 @@ def _from_script(module: Any, examples: tuple[torch.Tensor, ...]) -> Any:
 
     try:
         return TS2EPConverter(module, examples, {}).convert()
-    except Exception as error:  # noqa: BLE001 it raises whatever the graph makes it meet
+    except Exception as error:
         raise EdgepackError(
             "E216",
             "this TorchScript file cannot be turned into an exported program",
@@ -401,7 +416,9 @@ def _output_specs(
             for size in value.shape
         )
         assert dynamic or all(isinstance(s, int) for s in shape)
-        specs.append(TensorSpec(name=name, dtype=str(value.dtype).removeprefix("torch."), shape=shape))
+        specs.append(
+            TensorSpec(name=name, dtype=str(value.dtype).removeprefix("torch."), shape=shape)
+        )
     return tuple(specs)
 
 
@@ -431,7 +448,17 @@ def embedding_ranges(
 
 def _moves(target: str) -> bool:
     """Whether an operator only moves or recasts values, so that an index stays an index."""
-    names = ("view", "reshape", "_to_copy", "to.", "clone", "slice", "unsqueeze", "expand", "contiguous")
+    names = (
+        "view",
+        "reshape",
+        "_to_copy",
+        "to.",
+        "clone",
+        "slice",
+        "unsqueeze",
+        "expand",
+        "contiguous",
+    )
     return any(target.startswith(f"aten.{n}") for n in names)
 
 

@@ -19,6 +19,7 @@ from edgepack_targets.sources import user_code
 
 if TYPE_CHECKING:
     import torch
+
     from edgepack.wire.types import SourceModel
 
 WEIGHTS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
@@ -101,7 +102,9 @@ def _load_factory(source: SourceModel) -> Loaded:
     )
     files = [Path(f) for f in source.files]
     wanted = [
-        p for p in inspect.signature(factory).parameters.values() if p.default is inspect.Parameter.empty
+        p
+        for p in inspect.signature(factory).parameters.values()
+        if p.default is inspect.Parameter.empty
     ]
 
     def refuse_training(*_: object) -> None:
@@ -191,7 +194,11 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
         if isinstance(data, dict) and isinstance(data.get(key), dict):
             data = data[key]
             break
-    tensors = {k: v for k, v in data.items() if isinstance(v, torch.Tensor)} if isinstance(data, dict) else {}
+    tensors = (
+        {k: v for k, v in data.items() if isinstance(v, torch.Tensor)}
+        if isinstance(data, dict)
+        else {}
+    )
     if not tensors:
         raise EdgepackError(
             "E211", f"{path.name} holds no named tensors", why=f"It holds {type(data).__name__}."

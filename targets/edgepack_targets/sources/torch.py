@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from edgepack.errors import EdgepackError
 from edgepack.wire import progress, tensors
-from edgepack_targets.sources import exporting, loading, user_code
 from edgepack.wire.types import (
     ExportJob,
     ExportResult,
@@ -19,6 +18,7 @@ from edgepack.wire.types import (
     SamplesJob,
     SamplesResult,
 )
+from edgepack_targets.sources import exporting, loading, user_code
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,7 +49,9 @@ def reference(job: ReferenceJob) -> int:
     with torch.inference_mode():
         for number, case in enumerate(tensors.load(Path(job.samples))):
             arguments = tuple(torch.from_numpy(array) for array in case)
-            leaves = [leaf for _, leaf in exporting.call(loaded.module, arguments, f"sample {number}")]
+            leaves = [
+                leaf for _, leaf in exporting.call(loaded.module, arguments, f"sample {number}")
+            ]
             arrays = [leaf.numpy() for leaf in leaves]
             for spec, array in zip(job.signature.outputs, arrays, strict=True):
                 _refuse_nonfinite(spec.name, number, array)
@@ -67,9 +69,7 @@ def samples(job: SamplesJob) -> SamplesResult:
     numpy arrays or torch tensors. Raises E206, E207, E221.
     """
     location = Path(job.location)
-    function = user_code.function_in(
-        user_code.import_file(job.location, job.project), job.function
-    )
+    function = user_code.function_in(user_code.import_file(job.location, job.project), job.function)
     iterator = user_code.call(lambda: iter(function()), f"{job.function}()", location)
     names = job.names
     cases: list[list[np.ndarray[Any, Any]]] = []
@@ -88,7 +88,9 @@ def samples(job: SamplesJob) -> SamplesResult:
         )
     tensors.save(Path(job.out), cases)
     return SamplesResult(
-        cases=len(cases), names=names, dependencies=user_code.dependencies(job.project, job.location)
+        cases=len(cases),
+        names=names,
+        dependencies=user_code.dependencies(job.project, job.location),
     )
 
 

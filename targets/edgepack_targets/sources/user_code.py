@@ -35,10 +35,11 @@ def import_file(location: str, project: str) -> ModuleType:
     name = f"edgepack_user_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
-    assert spec.loader is not None
+    loader = spec.loader
+    assert loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    call(lambda: spec.loader.exec_module(module), f"importing {path.name}", path)
+    call(lambda: loader.exec_module(module), f"importing {path.name}", path)
     return module
 
 
@@ -46,7 +47,7 @@ def function_in(module: ModuleType, name: str) -> Callable[..., Any]:
     """The function `name` of a user's module. Raises E206, listing what is there."""
     function = getattr(module, name, None)
     if callable(function):
-        return function  # type: ignore[no-any-return]
+        return function
     names = sorted(n for n, v in vars(module).items() if callable(v) and not n.startswith("_"))
     raise EdgepackError(
         "E206",
@@ -70,7 +71,7 @@ def call(function: Callable[[], Any], doing: str, path: Path) -> Any:
             help="Install it where the model's code runs: list it in [model] requirements, or point "
             "[model] python at an environment that has it.",
         ) from error
-    except (Exception, SystemExit) as error:  # noqa: BLE001 the user's code may raise anything
+    except (Exception, SystemExit) as error:
         said = " ".join(str(error).split())[:500]
         raise EdgepackError(
             "E207",
