@@ -138,7 +138,7 @@ def edgepack(cache: Path, tmp_path: Path) -> Callable[..., Finished]:
 
     def run(*arguments: object, cwd: Path = tmp_path, timeout: float = 900) -> Finished:
         done = subprocess.run(
-            [sys.executable, "-m", "edgepack", *map(str, arguments)],
+            [Path(sys.executable).with_name("edgepack"), *map(str, arguments)],
             cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False,
             env={**os.environ, "EDGEPACK_CACHE": str(cache)},
         )  # fmt: skip

@@ -172,7 +172,7 @@ def _check_text(data: bytes, newline: str) -> str:
     wrong = re.search(r"(?<!\r)\n" if newline == "\r\n" else r"\r", text)
     for found, message in (
         (wrong, "the wrong kind of line end"),
-        (re.search(r"\{\{|\{%", text), "a leftover of the template's language"),
+        (re.search(r"(?<!\\)\{[{%]", text), "a leftover of the template's language"),
         (re.search("\x00|\ufeff", text), "a character that no text holds"),
     ):
         if found:

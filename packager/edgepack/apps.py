@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgepack.errors import EdgepackError
+from edgepack.verdict import GOLDEN_CASES
 from edgepack.wire import digest
 
 if TYPE_CHECKING:
@@ -29,19 +30,15 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-LIMITS = (
-    "max_abs", "max_scaled_abs", "max_rel",
-    "min_sqnr_db", "min_psnr_db", "min_cosine", "min_argmax_agreement",
-)  # fmt: skip
-"""Limits that apps can judge; max_scaled_abs is max_abs over the larger of 1 and max|reference|."""
+LIMITS = ("max_abs", "min_cosine", "min_psnr_db", "min_sqnr_db", "min_argmax_agreement")
+"""Limits that apps can judge, with the meanings they have in edgepack.toml."""
 
-MAX_CASES = 3
 MAX_CASE_BYTES = 4 * 1024 * 1024
 MAX_NAME_CHARACTERS = 100
 
 _ANDROID_ID = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*(\.[a-zA-Z][a-zA-Z0-9_]*)+")
 _IOS_ID = re.compile(r"[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)+")
-_UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+_UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 _STORED = frozenset(
     ("float32", "float16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
 )
@@ -80,10 +77,13 @@ def render(
     golden: Sequence[GoldenCase],
     limits: Mapping[str, float],
     out: Path,
+    peaks: Sequence[float] = (),
 ) -> None:
     """Write a whole app project into `out`, a missing or empty folder; equal input, equal bytes.
 
     artifact_path: the model on disk, a file or a folder. golden: the first that fit are taken.
+    peaks: for each output the largest absolute number of the reference over all validation cases,
+    which scales the limits; without them that over the cases that are taken.
     Raises E601 for a bad id, E602 for a bad name, E603 when the target does not run on the
     platform, E604 when the app could not feed the signature, E605 when the model is not the
     artifact's, E606 when a golden case does not fit, E607 for limits that apps cannot judge, E608
@@ -97,6 +97,7 @@ def render(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise EdgepackError("E608", f"{out} is not an empty folder", help="name a new folder")
     cases, files, skipped = _stored(golden, artifact.signature)
+    peaks = peaks or _peaks(golden[:GOLDEN_CASES], len(artifact.signature.outputs))
 
     payload = out / template.payload
     _copy(artifact_path, payload / target.model)
@@ -112,7 +113,7 @@ def render(
         "target": recipe.target,
         "precision": recipe.precision,
         "runtime": {"name": target.runtime.name, "version": target.runtime.version},
-        "artifact": _described(artifact, payload, target.model),
+        "artifact": _described(artifact, payload, target.model, peaks),
         "limits": {name: limits[name] for name in sorted(limits)},
         "notes": [*artifact.notes, *_golden_notes(cases, skipped)],
         "versions": {name: artifact.versions[name] for name in sorted(artifact.versions)},
@@ -259,13 +260,13 @@ def _stored(
 ) -> tuple[list[dict[str, Any]], dict[str, bytes], list[dict[str, Any]]]:
     """Cases as golden.json lists them, the content of their files, a note for each one left out.
 
-    The first MAX_CASES that are small enough are taken. Raises E606.
+    The first GOLDEN_CASES that are small enough are taken. Raises E606.
     """
     cases: list[dict[str, Any]] = []
     files: dict[str, bytes] = {}
     skipped: list[dict[str, Any]] = []
     for number, case in enumerate(golden):
-        if len(cases) == MAX_CASES:
+        if len(cases) == GOLDEN_CASES:
             break
         inputs = _encoded(number, "input", case.inputs, signature.inputs)
         outputs = _encoded(number, "output", case.outputs, signature.outputs)
@@ -306,6 +307,8 @@ def _encoded(
         dtype = stored.dtype.name
         if dtype not in _STORED:
             raise _misfit(number, f"{kind} {spec.name!r} is {dtype}")
+        if kind == "output" and not np.all(np.isfinite(stored)):
+            raise _misfit(number, f"output {spec.name!r} holds a number that is not finite")
         data = np.ascontiguousarray(stored.astype(stored.dtype.newbyteorder("<"))).tobytes()
         entry = {
             "name": spec.name,
@@ -365,7 +368,25 @@ def _misfit(number: int, why: str) -> EdgepackError:
 # --- what is written -----------------------------------------------------------------------------
 
 
-def _described(artifact: Artifact, payload: Path, model: str) -> dict[str, Any]:
+def _peaks(golden: Sequence[GoldenCase], outputs: int) -> list[float]:
+    """For each output the largest absolute number over all cases."""
+    import numpy as np
+
+    return [
+        max(
+            (
+                float(np.abs(np.asarray(case.outputs[i], np.float64)).max(initial=0.0))
+                for case in golden
+            ),
+            default=0.0,
+        )
+        for i in range(outputs)
+    ]
+
+
+def _described(
+    artifact: Artifact, payload: Path, model: str, peaks: Sequence[float]
+) -> dict[str, Any]:
     """The model as edgepack.json describes it, with the digest of every file of it."""
     whole = payload / model
     files = sorted(p for p in whole.rglob("*") if p.is_file()) if whole.is_dir() else [whole]
@@ -385,7 +406,10 @@ def _described(artifact: Artifact, payload: Path, model: str) -> dict[str, Any]:
         "signature": {
             "name": signature.name,
             "inputs": [_described_tensor(tensor) for tensor in signature.inputs],
-            "outputs": [_described_tensor(tensor) for tensor in signature.outputs],
+            "outputs": [
+                {**_described_tensor(tensor), "peak": peak}
+                for tensor, peak in zip(signature.outputs, peaks, strict=True)
+            ],
         },
     }
 
@@ -408,9 +432,12 @@ def _described_tensor(tensor: TensorSpec) -> dict[str, Any]:
 def _minimum_ios(template: templates.Template, recipe: Recipe) -> str:
     """The oldest iOS that both template and model run on, as "17.0"; "" for Android."""
     least = template.versions.get("minimum_ios", "")
-    asked = re.sub(r"[^\d.]", "", str(dict(recipe.options).get("minimum_ios", "")))
-    parts = [[int(part) for part in text.split(".") if part] for text in (least, asked)]
-    return asked if least and parts[1] > parts[0] else least
+    asked = re.search(r"(\d+)(?:\.(\d+))?", str(dict(recipe.options).get("minimum_ios", "")))
+    if not least or asked is None:
+        return least
+    floor = [int(part) for part in least.split(".")]
+    wanted = [int(part or 0) for part in asked.groups()]
+    return ".".join(str(part) for part in max(floor, wanted))
 
 
 def _fill(

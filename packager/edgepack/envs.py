@@ -7,6 +7,8 @@ gigabytes of CUDA: where the user configured no index of their own, its CPU inde
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import platform
 import re
@@ -14,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +30,7 @@ from packaging.specifiers import SpecifierSet
 from edgepack.errors import EdgepackError
 from edgepack.store import disk_errors
 from edgepack.wire import digest
+from edgepack.wire.runner import DISK_FULL
 from edgepack.wire.types import EnvironmentSpec
 
 Report = Callable[[str], None]
@@ -70,7 +74,7 @@ def cache_folder() -> Path:
 
 def folder_of(spec: EnvironmentSpec, lock: Path, extra: str = "") -> Path:
     """Where the environment of `lock` lies or will lie. extra: text of further requirements."""
-    version = "%d.%d" % sys.version_info[:2]
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
     key = digest.of_value(
         [
             lock.read_text(encoding="utf-8"),
@@ -153,25 +157,30 @@ def existing(spec: EnvironmentSpec, python: Path) -> Environment:
 
 def describe(python: Path) -> Installed:
     """Version and distributions ("name-version") of an interpreter. Raises E302 when it does not run."""
-    program = "import sys; print('%d.%d.%d' % sys.version_info[:3]); print(*sys.path, sep='\\n')"
+    program = "import json, sys; print(json.dumps([list(sys.version_info[:3]), sys.path]))"
     try:
         done = subprocess.run(
-            [python, "-I", "-c", program], capture_output=True, text=True, timeout=60, check=True
+            [python, "-I", "-c", program],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=60,
+            check=True,
         )
-    except (OSError, subprocess.SubprocessError) as error:
+        version, paths = json.loads(done.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise EdgepackError(
             "E302",
             f"{python} is not a Python that runs",
             why=str(error),
             help="Give the path of an interpreter, such as .venv/bin/python.",
         ) from error
-    version, *paths = done.stdout.splitlines()
-    found = set()
+    found: dict[str, str] = {}
     for path in paths:
-        for info in Path(path).glob("*.dist-info") if path else ():
+        for info in sorted(Path(path).glob("*.dist-info")) if path else ():
             name, _, number = info.name.removesuffix(".dist-info").rpartition("-")
-            found.add(f"{_normal(name)}-{number}")
-    return Installed(version, tuple(sorted(found)))
+            found.setdefault(_normal(name), number)  # The first on the path is the one imported.
+    distributions = tuple(f"{name}-{number}" for name, number in sorted(found.items()))
+    return Installed(".".join(map(str, version)), distributions)
 
 
 def _normal(name: str) -> str:
@@ -179,14 +188,31 @@ def _normal(name: str) -> str:
 
 
 def _make(spec: EnvironmentSpec, folder: Path, requirements: list[Path], report: Report) -> None:
-    """Build the environment aside and rename it. Removes what a killed attempt left."""
-    aside = folder.with_name(folder.name + ".part")
-    shutil.rmtree(aside, ignore_errors=True)
+    """Build the environment aside and rename it. Removes what killed attempts left."""
+    for left in folder.parent.glob(f"{folder.name}.*.part"):
+        shutil.rmtree(left, ignore_errors=True)
+    # Each attempt has its own name: uv goes on for a while when the build that started it is killed.
+    aside = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}.part")
     started = time.monotonic()
-    own = "%d.%d.%d" % sys.version_info[:3]
-    python = sys.executable if own in SpecifierSet(spec.python) else spec.python
     report(f"environment {spec.name}: making it in {folder}")
-    done = _uv(["venv", "--relocatable", "--python", python, str(aside)], report)
+    try:
+        _fill(spec, aside, requirements, report)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(folder)  # One whose interpreter is gone.
+        aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file() and not p.is_symlink())
+    seconds = time.monotonic() - started
+    report(f"environment {spec.name}: {size / 1e6:.0f} MB ready after {seconds:.0f} s")
+
+
+def _fill(spec: EnvironmentSpec, folder: Path, requirements: list[Path], report: Report) -> None:
+    """A virtual environment in `folder` with all that the requirement files list."""
+    own = ".".join(map(str, sys.version_info[:3]))
+    python = sys.executable if own in SpecifierSet(spec.python) else spec.python
+    done = _uv(["venv", "--relocatable", "--python", python, str(folder)], report)
+    _refuse_full_disk(done, folder)
     if done.returncode:
         raise EdgepackError(
             "E302",
@@ -194,11 +220,11 @@ def _make(spec: EnvironmentSpec, folder: Path, requirements: list[Path], report:
             why=_tail(done.stderr),
             help="Install one (`uv python install 3.11`), or run edgepack with it.",
         )
-    install = ["pip", "install", "--compile-bytecode", "--python", str(python_in(aside))]
+    install = ["pip", "install", "--compile-bytecode", "--python", str(python_in(folder))]
     install += [word for path in requirements for word in ("-r", str(path))]
     done = _install(install, report)
+    _refuse_full_disk(done, folder)
     if done.returncode:
-        shutil.rmtree(aside, ignore_errors=True)
         raise EdgepackError(
             "E301",
             f"the {spec.name} environment cannot be installed",
@@ -206,14 +232,25 @@ def _make(spec: EnvironmentSpec, folder: Path, requirements: list[Path], report:
             help="Check the network or the index settings (UV_INDEX, UV_FIND_LINKS); an existing "
             f'environment can be named: [environments] {spec.name} = ".venv".',
         )
-    aside.rename(folder)
-    size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file() and not p.is_symlink())
-    seconds = time.monotonic() - started
-    report(f"environment {spec.name}: {size / 1e6:.0f} MB ready after {seconds:.0f} s")
+
+
+def _refuse_full_disk(done: subprocess.CompletedProcess[str], folder: Path) -> None:
+    """E303 when uv ended for lack of space, in the environment or in its own cache."""
+    numbers = {int(n) for n in re.findall(r"\(os error (\d+)\)", done.stderr)}
+    if done.returncode and numbers & set(DISK_FULL):
+        raise EdgepackError(
+            "E303",
+            f"no space left for the environment in {folder.parent}",
+            why=_tail(done.stderr),
+            help="Free some space, or set EDGEPACK_CACHE (and UV_CACHE_DIR) to a larger disk.",
+        )
 
 
 def _install(arguments: list[str], report: Report) -> subprocess.CompletedProcess[str]:
-    """Uv pip install, on Linux with PyTorch's CPU index first unless the user chose their own sources."""
+    """What `uv pip install` came to, with PyTorch's CPU index first on Linux.
+
+    Users who chose their own sources get those alone.
+    """
     chosen = any(os.environ.get(name) for name in _UV_INDEX_SETTINGS)
     if sys.platform == "linux" and not chosen:
         done = _uv([*arguments, "--torch-backend", "cpu"], report)
@@ -233,6 +270,7 @@ def _uv(arguments: list[str], report: Report) -> subprocess.CompletedProcess[str
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        errors="replace",
     )
     lines = []
     assert process.stderr is not None
@@ -247,6 +285,8 @@ def _uv(arguments: list[str], report: Report) -> subprocess.CompletedProcess[str
     finally:
         if process.poll() is None:
             process.terminate()
+            process.wait()
+        process.stderr.close()
     return subprocess.CompletedProcess(arguments, process.returncode, "", "".join(lines))
 
 

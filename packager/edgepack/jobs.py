@@ -30,6 +30,7 @@ from edgepack.envs import Environment
 from edgepack.errors import EdgepackError
 from edgepack.store import Store, disk_errors
 from edgepack.wire import codec, progress
+from edgepack.wire.runner import DISK_FULL
 from edgepack.wire.types import PROTOCOL
 
 THREADS = 2
@@ -37,6 +38,8 @@ THREADS = 2
 
 GRACE_SECONDS = 3.0
 POLL_SECONDS = 0.1
+FULL_BYTES = 65536
+"""A disk with less free space is full."""
 
 _PASSED_ON = (
     "PATH",
@@ -57,6 +60,9 @@ _FIXED = {
     "PYTHONSAFEPATH": "1",
     "PYTHONUNBUFFERED": "1",
     "OMP_NUM_THREADS": str(THREADS),
+    # Threads that spin while they wait slow everything down sixfold once workers share the cores.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "KMP_BLOCKTIME": "0",
     "MKL_NUM_THREADS": str(THREADS),
     "OPENBLAS_NUM_THREADS": str(THREADS),
     "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -136,7 +142,7 @@ class Jobs:
 
     def preload(self, environment: Environment, modules: tuple[str, ...]) -> None:
         """Start a worker that imports `modules` now and takes the next job of that environment."""
-        if modules and environment.name not in self._waiting:
+        if modules and environment.name not in self._waiting and not self._cancelled.is_set():
             variables = _variables(user_code=False, allow_pickle=False)
             self._waiting[environment.name] = self._start(
                 environment, modules, variables, "preload"
@@ -149,33 +155,18 @@ class Jobs:
         outgrew its memory, E902 for an unexpected exception, KeyboardInterrupt when cancelled.
         """
         worker = None if call.user_code else self._waiting.pop(call.environment.name, None)
-        if worker is None or worker.process.poll() is not None:
+        if worker is not None and worker.process.poll() is not None:
+            _discard(worker)
+            worker = None
+        if worker is None:
             variables = _variables(user_code=call.user_code, allow_pickle=call.allow_pickle)
             worker = self._start(call.environment, (), variables, call.stage)
-        with disk_errors(worker.folder):
-            job = {
-                "protocol": PROTOCOL,
-                "entry": call.entry,
-                "argument_type": type(call.argument).__name__,
-                "argument": codec.encode(call.argument),
-                "edgepack": str(Path(wire.__file__).parent.parent),
-                "packages": call.packages,
-                "result": str(worker.folder / "result.json"),
-            }
-            (worker.folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-        assert worker.process.stdin is not None
         try:
-            worker.process.stdin.write(b"g")
-            worker.process.stdin.flush()
-        except BrokenPipeError:
-            pass  # It died before its job came; the missing result tells.
-        worker.started = time.monotonic()
-        try:
+            _hand_over(worker, call)
             reason = self._watch(worker, call)
             return self._result(worker, call, reason)
         finally:
-            _end(worker.process)
-            shutil.rmtree(worker.folder, ignore_errors=True)
+            _discard(worker)
 
     def cancel(self) -> None:
         """End every worker; jobs that run raise KeyboardInterrupt in their threads."""
@@ -184,9 +175,10 @@ class Jobs:
 
     def close(self) -> None:
         """End workers that still wait for a job."""
-        for worker in self._waiting.values():
-            _end(worker.process)
-        self._waiting.clear()
+        for name in list(self._waiting):
+            worker = self._waiting.pop(name, None)  # Another thread may have taken it for its job.
+            if worker is not None:
+                _discard(worker)
 
     def _start(
         self,
@@ -198,7 +190,7 @@ class Jobs:
         folder = self._store.scratch(stage)
         log = folder / "log.txt"
         argv = [str(environment.python), "-s", "-P", str(Path(wire.__file__).parent / "runner.py")]
-        argv += [str(folder / "job.json"), "--preload", ",".join(modules)]
+        argv += [str(folder / "job.json"), ",".join(modules)]
         with disk_errors(folder), log.open("wb") as stderr:
             try:
                 process = subprocess.Popen(
@@ -210,10 +202,11 @@ class Jobs:
                     stderr=stderr,
                     start_new_session=True,
                 )
-            except FileNotFoundError as error:
+            except OSError as error:
                 raise EdgepackError(
                     "E302",
-                    f"{environment.python} does not exist",
+                    f"{environment.python} cannot be started",
+                    why=str(error.strerror),
                     help="Run `edgepack doctor`; it makes environments that are missing.",
                 ) from error
         return Worker(process, folder, log, time.monotonic())
@@ -239,6 +232,7 @@ class Jobs:
         finally:
             if pidfd is not None:
                 os.close(pidfd)
+        self._pass_on_progress(worker, call)
         return ""
 
     def _pass_on_progress(self, worker: Worker, call: Call) -> None:
@@ -247,7 +241,8 @@ class Jobs:
             data = log.read()
         whole, newline, _ = data.rpartition(b"\n")
         worker.said_bytes += len(whole) + len(newline)
-        for line in whole.decode(errors="replace").splitlines():
+        # Not splitlines: it would split at progress.MARKER, a record separator, too.
+        for line in whole.decode(errors="replace").split("\n"):
             said = progress.parse(line)
             if said is not None:
                 self._report(call.label, *said)
@@ -267,17 +262,19 @@ class Jobs:
 
     def _failure(self, worker: Worker, call: Call, error: dict[str, Any]) -> EdgepackError:
         log = self._keep_log(worker, call, error["traceback"])
+        if error["resource"] == "disk" or (not error["code"] and _is_full(worker.folder)):
+            return _no_space(call, error["message"], log)
+        if error["resource"] == "memory":
+            return EdgepackError(
+                MEMORY_CODES.get(call.stage, "E222"),
+                f"{call.label} ran out of memory",
+                why=error["message"],
+                help="Free memory, use --jobs 1, or give fewer samples.",
+                log=log,
+            )
         if error["code"]:
             return EdgepackError(
                 error["code"], error["message"], why=error["why"], help=error["help"], log=log
-            )
-        if error["type"] == "OSError" and "No space left" in error["message"]:
-            return EdgepackError(
-                "E303", "no space left for a job's files", why=error["message"], log=log
-            )
-        if error["type"] == "MemoryError":
-            return EdgepackError(
-                MEMORY_CODES.get(call.stage, "E222"), f"{call.label} ran out of memory", log=log
             )
         return EdgepackError(
             "E902",
@@ -312,6 +309,8 @@ class Jobs:
                 log=log,
             )
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        if code in DISK_FULL or _is_full(worker.folder):
+            return _no_space(call, f"It ended with {name}.", log)
         return EdgepackError(
             CRASH_CODES.get(call.stage, "E224"),
             f"{call.label} crashed ({name})",
@@ -330,6 +329,21 @@ class Jobs:
         except OSError:
             return ""
         return str(kept)
+
+
+def _no_space(call: Call, why: str, log: str) -> EdgepackError:
+    return EdgepackError(
+        "E303",
+        f"no space left for the files of {call.label}",
+        why=why,
+        help="Free some space (`edgepack cache prune`), or set EDGEPACK_CACHE to a larger disk.",
+        log=log,
+    )
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether a job's disk is full: native writers fail without saying that this is why."""
+    return shutil.disk_usage(folder).free < FULL_BYTES
 
 
 def _variables(*, user_code: bool, allow_pickle: bool) -> dict[str, str]:
@@ -356,6 +370,33 @@ def _rss(process: subprocess.Popen[bytes]) -> int:
         return int(psutil.Process(process.pid).memory_info().rss)
     except psutil.Error:
         return 0
+
+
+def _hand_over(worker: Worker, call: Call) -> None:
+    """Write the job where the worker looks for it and tell it to go. Raises E303, E304."""
+    job = {
+        "protocol": PROTOCOL,
+        "entry": call.entry,
+        "argument_type": type(call.argument).__name__,
+        "argument": codec.encode(call.argument),
+        "edgepack": str(Path(wire.__file__).parent.parent),
+        "packages": call.packages,
+        "result": str(worker.folder / "result.json"),
+    }
+    with disk_errors(worker.folder):
+        (worker.folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    assert worker.process.stdin is not None
+    # A worker that died before its job came leaves a broken pipe; the missing result tells.
+    with contextlib.suppress(BrokenPipeError):
+        worker.process.stdin.write(b"g")
+        worker.process.stdin.flush()
+    worker.started = time.monotonic()
+
+
+def _discard(worker: Worker) -> None:
+    """End a worker and remove its folder."""
+    _end(worker.process)
+    shutil.rmtree(worker.folder, ignore_errors=True)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

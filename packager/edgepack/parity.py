@@ -81,6 +81,23 @@ def judge(
     )  # fmt: skip
 
 
+def passing(
+    names: Sequence[str],
+    reference: Iterable[Sequence[Array]],
+    actual: Iterable[Sequence[Array]],
+    limits: ParityLimits,
+    most: int,
+) -> list[int]:
+    """Numbers of the first `most` cases that pass every limit each alone."""
+    found: list[int] = []
+    for number, (one, other) in enumerate(zip(reference, actual, strict=True)):
+        if not any(_misses(t, limits) for t in compare(names, [one], [other])):
+            found.append(number)
+        if len(found) == most:
+            break
+    return found
+
+
 def _misses(tensor: TensorParity, limits: ParityLimits) -> list[Miss]:
     """The limits that one output does not reach."""
     found = []

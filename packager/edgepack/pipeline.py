@@ -248,8 +248,8 @@ def _apps(b: Build, made: list[Made], data: Data) -> list[tuple[AppPlan, Entry]]
     for wanted in b.plan.apps:
         m = by_id[wanted.variant]
         entry = stages.app(
-            b, wanted, m.variant.id, m.entry, m.artifact, data.fitted["validation", m.form],
-            data.reference[m.form].result(),
+            b, wanted, m.variant.id, m.entry, m.artifact, m.parity,
+            data.fitted["validation", m.form], data.reference[m.form].result(),
         )  # fmt: skip
         rendered.append((wanted, entry))
     return rendered

@@ -5,10 +5,15 @@ A case is one call of the model: a tuple of arrays in the order of its inputs.
 
 from __future__ import annotations
 
+import dataclasses
 import glob
+import re
+import struct
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +23,9 @@ from edgepack.plan import SamplesPlan
 from edgepack.wire import tensors
 from edgepack.wire.types import Dimension, Signature, TensorSpec
 
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
 Array = np.ndarray[Any, np.dtype[Any]]
 Case = tuple[Array, ...]
 
@@ -25,16 +33,34 @@ IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 ARRAYS = (".npz", ".npy")
 
-_LAYOUT_CHANNELS = (1, 3, 4)
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+"""Pillow's mode by number of channels."""
+
+_OWN_KEY = re.compile(r"c\d{5,}_i\d+")
+"""Names of arrays in files that wire.tensors wrote."""
 
 
 def files_of(plan: SamplesPlan) -> list[Path]:
-    """The sample files that a folder, a glob or a file name stands for, sorted. Raises E229 if none."""
+    """The sample files that a folder, a glob or a file name stands for, sorted. Raises E229 if none.
+
+    Hidden files are left out: systems keep thumbnails and metadata in them.
+    """
     place = Path(plan.location)
     if place.is_dir():
-        found = [p for p in place.rglob("*") if p.suffix.lower() in (*IMAGES, *AUDIO, *ARRAYS)]
+        found = [
+            p
+            for p in place.rglob("*")
+            if p.suffix.lower() in (*IMAGES, *AUDIO, *ARRAYS)
+            and not any(part.startswith(".") for part in p.relative_to(place).parts)
+        ]
+    elif place.is_file():
+        found = [place]
     else:
-        found = [Path(p) for p in glob.glob(plan.location, recursive=True)]
+        # Only what follows the part that exists is a pattern: a folder may be called "run [2]".
+        root = next(p for p in place.parents if p.is_dir())
+        pattern = str(place.relative_to(root))
+        names = glob.glob(pattern, root_dir=root, recursive=True)  # noqa: PTH207 Path.glob sees hidden files
+        found = [root / name for name in names]
     found = sorted(p for p in found if p.is_file())
     if not found:
         raise EdgepackError(
@@ -143,11 +169,10 @@ def _random(
     shape = [a if isinstance(a, int) else sizes[a] for a in spec.shape]
     dtype = np.dtype(spec.dtype)
     if dtype.kind == "f":
-        values = generator.uniform(*bounds, shape) if bounds else generator.standard_normal(shape)
-    else:
-        low, high = bounds or (0, 1)
-        values = generator.integers(int(low), int(high), shape, endpoint=True)
-    return np.asarray(values).astype(dtype)
+        floats = generator.uniform(*bounds, shape) if bounds else generator.standard_normal(shape)
+        return np.asarray(floats).astype(dtype)
+    low, high = bounds or (0, 1)
+    return np.asarray(generator.integers(int(low), int(high), shape, endpoint=True)).astype(dtype)
 
 
 def spread(items: list[Any], most: int) -> list[Any]:
@@ -160,11 +185,12 @@ def spread(items: list[Any], most: int) -> list[Any]:
 def _arrays(path: Path, names: Sequence[str]) -> list[Case]:
     """The cases of a .npy or .npz: arrays by input name, or a file of cases that edgepack wrote."""
     try:
-        if path.suffix.lower() == ".npy":
-            return [(np.load(path, allow_pickle=False),)]
-        with np.load(path, allow_pickle=False) as archive:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return [(loaded,)]
+        with loaded as archive:
             keys = list(archive.files)
-            if keys and all(k.startswith("c") and "_i" in k for k in keys):
+            if keys and all(_OWN_KEY.fullmatch(k) for k in keys):
                 return list(tensors.load(path))
             wanted = list(names) or keys
             missing = [n for n in wanted if n not in keys]
@@ -178,7 +204,7 @@ def _arrays(path: Path, names: Sequence[str]) -> list[Case]:
                     help="Save one array per input under the input's name: np.savez(path, image=...).",
                 )
             return [tuple(archive[n] for n in wanted)]
-    except (OSError, ValueError, EOFError, KeyError) as error:
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise _unreadable(path, error) from error
 
 
@@ -195,6 +221,8 @@ def _image_case(path: Path, inputs: Sequence[Input], signature: Signature) -> Ca
             help="Images serve models with one input; give .npz or file.py:function for others.",
         )
     spec = signature.inputs[0]
+    layout = next((i.layout for i in inputs if i.name == spec.name), None)
+    spec = dataclasses.replace(spec, layout=layout or spec.layout)
     return (image_array(path, settings.image or Image() if settings else Image(), spec),)
 
 
@@ -202,19 +230,15 @@ def image_array(path: Path, settings: Image, spec: TensorSpec) -> Array:
     """A photo as the array `spec` asks for: resized, cropped, scaled, normalised, batch axis 1.
 
     float inputs hold (pixel * scale - mean) / std, integer inputs the pixel values 0 to 255.
-    Raises E226 when the shape is no image, E228 for an unreadable file.
+    Raises E103 for settings that do not fit the channels, E226 when the shape is no image, E227 when
+    the dtype cannot hold pixels, E228 for an unreadable file.
     """
     from PIL import Image as Pillow
-    from PIL import ImageOps, UnidentifiedImageError
 
     height, width, channels, first = _image_layout(spec)
-    modes = {1: "L", 3: "RGB", 4: "RGBA"}
+    mean, std = (_per_channel(settings, name, channels, spec) for name in ("mean", "std"))
     resample = Pillow.Resampling[settings.interpolation.upper()]
-    try:
-        with Pillow.open(path) as opened:
-            image = ImageOps.exif_transpose(opened).convert(modes[channels])
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
-        raise _unreadable(path, error) from error
+    image = _picture(path, _MODES[channels], gray=settings.color == "gray")
     if settings.resize:
         ratio = settings.resize / min(image.size)
         size = (max(width, round(image.width * ratio)), max(height, round(image.height * ratio)))
@@ -223,28 +247,61 @@ def image_array(path: Path, settings: Image, spec: TensorSpec) -> Array:
         image = image.crop((left, top, left + width, top + height))
     else:
         image = image.resize((width, height), resample)
-    pixels = np.asarray(image)
-    pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
-    if settings.color == "bgr":
-        pixels = pixels[:, :, ::-1]
+    pixels = np.asarray(image).reshape(height, width, channels)
+    if settings.color == "bgr" and channels > 1:
+        pixels = pixels[:, :, [2, 1, 0, *range(3, channels)]]
     if np.dtype(spec.dtype).kind == "f":
-        scaled = pixels.astype(np.float64) * settings.scale
-        array = ((scaled - np.array(settings.mean)) / np.array(settings.std)).astype(spec.dtype)
-    else:
-        array = pixels.astype(spec.dtype)
+        pixels = (pixels.astype(np.float64) * settings.scale - mean) / std
+    array: Array = pixels.astype(spec.dtype)
     array = array.transpose(2, 0, 1) if first else array
-    return array[None] if len(spec.shape) == 4 else array
+    return array.reshape((1,) * (len(spec.shape) - array.ndim) + array.shape)
+
+
+def _picture(path: Path, mode: str, *, gray: bool) -> Picture:
+    """An image file turned upright, in one of Pillow's 8-bit modes. Raises E228."""
+    from PIL import Image as Pillow
+    from PIL import ImageOps
+
+    try:
+        with Pillow.open(path) as opened:
+            if opened.mode.startswith(("I", "F")):
+                # Pillow clips these at 255: all that is brighter would silently turn white.
+                raise ValueError(f"its pixels ({opened.mode}) have more than 8 bits per channel")
+            upright = ImageOps.exif_transpose(opened)
+            return (upright.convert("L") if gray else upright).convert(mode)
+    except (
+        OSError, EOFError, SyntaxError, ValueError, struct.error, Pillow.DecompressionBombError,
+    ) as error:  # fmt: skip
+        raise _unreadable(path, error) from error
+
+
+def _per_channel(settings: Image, name: str, channels: int, spec: TensorSpec) -> Array:
+    """The mean or std of an image input, as one value or one per channel. Raises E103."""
+    values = np.array(getattr(settings, name), np.float64)
+    if len(values) in (1, channels) and (name == "mean" or values.all()):
+        return values
+    raise EdgepackError(
+        "E103",
+        f"wrong value for image.{name} of input {spec.name!r}",
+        why=f"It is {values.tolist()}; the input has {channels} channels.",
+        help=f"Give one value or {channels}" + (", none of them 0." if name == "std" else "."),
+    )
 
 
 def _image_layout(spec: TensorSpec) -> tuple[int, int, int, bool]:
-    """(height, width, channels, channels first) of an image input. Raises E226."""
-    shape = [a for a in spec.shape[-3:] if isinstance(a, int)]
-    if len(spec.shape) in (3, 4) and len(shape) == 3:
-        first = shape[0] in _LAYOUT_CHANNELS and spec.layout not in ("NHWC", "HWC")
-        if first:
-            return shape[1], shape[2], shape[0], True
-        if shape[2] in _LAYOUT_CHANNELS:
-            return shape[0], shape[1], shape[2], False
+    """(height, width, channels, channels first) of an image input. Raises E226, E227."""
+    if spec.dtype in ("int8", "bool"):
+        raise EdgepackError(
+            "E227",
+            f"input {spec.name!r} is {spec.dtype}, which cannot hold pixel values up to 255",
+            help="Give .npz files or file.py:function.",
+        )
+    match spec.shape:
+        case (int(one), int(two), int(three)) | (_, int(one), int(two), int(three)):
+            if one in _MODES and spec.layout not in ("NHWC", "HWC"):
+                return two, three, one, True
+            if three in _MODES:
+                return one, two, three, False
     raise EdgepackError(
         "E226",
         f"input {spec.name!r} of shape {list(spec.shape)} takes no images",
@@ -257,17 +314,27 @@ def _audio_cases(path: Path, inputs: Sequence[Input], signature: Signature) -> l
     import soundfile
     import soxr
 
-    if len(signature.inputs) != 1:
+    spec = signature.inputs[0]
+    if len(signature.inputs) != 1 or not spec.shape:
         raise EdgepackError(
             "E226",
             f"{path.name} is audio, but the model has {len(signature.inputs)} inputs",
+            why="Audio serves models with one input whose last axis is time.",
             help="Give .npz or file.py:function.",
         )
-    spec = signature.inputs[0]
+    if spec.dtype != "int16" and not spec.dtype.startswith("float"):
+        raise EdgepackError(
+            "E227",
+            f"input {spec.name!r} is {spec.dtype}, which holds no audio",
+            why="Audio becomes floats from -1 to 1, or 16-bit integers.",
+            help="Give .npz or file.py:function.",
+        )
     settings = next((i.audio for i in inputs if i.audio is not None), None) or Audio()
     try:
         wave, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, RuntimeError) as error:
+        if not len(wave):
+            raise ValueError("it holds no sound")
+    except (OSError, RuntimeError, ValueError) as error:
         raise _unreadable(path, error) from error
     mono = wave.mean(axis=1)
     if rate != settings.sample_rate:
@@ -275,6 +342,8 @@ def _audio_cases(path: Path, inputs: Sequence[Input], signature: Signature) -> l
     length = spec.shape[-1]
     length = length if isinstance(length, int) else len(mono)
     mono = np.pad(mono, (0, max(0, length - len(mono))))
+    if spec.dtype == "int16":
+        mono = np.clip(np.round(mono * 32768.0), -32768, 32767)
     hop = settings.hop or length
     shape = [1] * (len(spec.shape) - 1) + [length]
     starts = range(0, len(mono) - length + 1, hop)
@@ -345,8 +414,10 @@ def _cast(array: Array, spec: TensorSpec, number: int) -> Array:
             f"sample {number} is {array.dtype} where {spec.name!r} is {spec.dtype}",
             help=f"Convert it: array.astype({spec.dtype!r}).",
         )
-    cast = array.astype(wanted)
-    if wanted.kind in "iu" and not np.array_equal(cast, array):
+    with np.errstate(over="ignore"):
+        cast = array.astype(wanted)
+    kept = np.isfinite(cast).all() if wanted.kind == "f" else np.array_equal(cast, array)
+    if not kept:
         raise EdgepackError(
             "E227",
             f"sample {number} has values that {spec.dtype} cannot hold in {spec.name!r}",

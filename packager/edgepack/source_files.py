@@ -11,66 +11,64 @@ from edgepack.wire import digest
 from edgepack.wire.types import SourceModel
 
 
+_TITLES = {"exported": "torch.export", "torchscript": "TorchScript"}
+
+
 def check(model: SourceModel) -> dict[str, str]:
-    """sha256 by file name of the model's file and of all files it needs.
+    """sha256 by file name of the model's file and of all files it needs; never by path.
 
     Raises E201 missing, E202 empty or damaged, E203 another kind of file, E205 a pickled module.
     """
     path = Path(model.location)
     _exists(path, "the model")
-    if model.kind == "factory":
-        pass  # Python's own parser says more than a look at the bytes.
-    elif model.kind == "exported":
-        _zip_of(path, "exported", model)
-    else:
-        _zip_of(path, "torchscript", model)
+    if model.kind != "factory":  # Python's own parser says more than a look at the bytes.
+        _zip_of(path, model.kind)
     found = {path.name: digest.of_tree(path)}
-    for text in model.files:
+    for position, text in enumerate(model.files, 1):
         file = Path(text)
-        _exists(file, "listed in [model] files,")
-        found[file.name if file.name not in found else text] = digest.of_tree(file)
+        _exists(file, "listed in [model] files")
+        name = file.name if file.name not in found else f"{file.name} ({position})"
+        found[name] = digest.of_tree(file)
     return found
 
 
 def _exists(path: Path, what: str) -> None:
     if not path.exists():
-        raise EdgepackError("E201", f"{path} does not exist", why=f"It is {what.rstrip(',')}.")
+        raise EdgepackError("E201", f"{path} does not exist", why=f"It is {what}.")
     if path.is_dir() and what == "the model":
         raise EdgepackError("E203", f"{path} is a folder, not a model file")
+    if not path.is_dir() and not path.is_file():
+        raise EdgepackError("E203", f"{path} is a device or pipe, not a file")
     if path.is_file() and path.stat().st_size == 0:
         raise EdgepackError("E202", f"{path} is empty", help="Write or copy it again.")
 
 
-def _zip_of(path: Path, kind: str, model: SourceModel) -> None:
+def _zip_of(path: Path, kind: str) -> None:
     """Check that the archive is of the kind its name says."""
+    if _starts_with(path, _PICKLE):
+        raise _pickled(path)
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             found = _kind(archive, names)
     except (zipfile.BadZipFile, OSError, ValueError, KeyError) as error:
+        damaged = _starts_with(path, _ZIP)
         raise EdgepackError(
-            "E202" if _starts_like_zip(path) else "E203",
-            f"{path.name} is {'damaged' if _starts_like_zip(path) else 'no PyTorch file'}",
+            "E202" if damaged else "E203",
+            f"{path.name} is {'damaged' if damaged else 'no PyTorch file'}",
             why=f"A {path.suffix} file is a zip archive; {str(error).lower()}.",
             help="The file may be truncated; write or copy it again."
-            if _starts_like_zip(path)
+            if damaged
             else "Write it with torch.export.save (.pt2) or torch.jit.save (.pt).",
         ) from error
     if found == kind:
         return
     if found == "state dict or pickled module":
-        raise EdgepackError(
-            "E205",
-            f"{path.name} holds pickled Python objects, not a program",
-            why="A checkpoint has weights but no architecture; a pickled module would have to be executed "
-            "to be read.",
-            help="Give the architecture as file.py:factory and list this file in [model] files, or save the "
-            "model with torch.export.save.",
-        )
+        raise _pickled(path)
     raise EdgepackError(
         "E203",
-        f"{path.name} is a {found} file",
-        why=f"Its name says {kind}.",
+        f"{path.name} is a {_TITLES.get(found, found)} file",
+        why=f"Its name says {_TITLES[kind]}.",
         help="Rename it: .pt2 for torch.export programs, .pt for TorchScript." if found != "zip" else
         "Write it with torch.export.save (.pt2) or torch.jit.save (.pt).",
     )  # fmt: skip
@@ -92,6 +90,22 @@ def _kind(archive: zipfile.ZipFile, names: list[str]) -> str:
     return "zip"
 
 
-def _starts_like_zip(path: Path) -> bool:
+def _pickled(path: Path) -> EdgepackError:
+    return EdgepackError(
+        "E205",
+        f"{path.name} holds pickled Python objects, not a program",
+        why="A checkpoint has weights but no architecture; a pickled module would have to be executed "
+        "to be read.",
+        help="Give the architecture as file.py:factory and list this file in [model] files, or save the "
+        "model with torch.export.save.",
+    )
+
+
+_ZIP = b"PK\x03\x04"
+_PICKLE = b"\x80\x02"
+"""What torch.save wrote before 1.6, or writes without its zip format."""
+
+
+def _starts_with(path: Path, mark: bytes) -> bool:
     with path.open("rb") as file:
-        return file.read(4) == b"PK\x03\x04"
+        return file.read(len(mark)) == mark

@@ -25,7 +25,7 @@ from edgepack.jobs import Call, Done, Jobs
 from edgepack.plan import AppPlan, BuildPlan, SamplesPlan, input_specs
 from edgepack.registry import Registered
 from edgepack.store import Entry, Meta, Store
-from edgepack.verdict import ParityReport, not_run
+from edgepack.verdict import GOLDEN_CASES, ParityReport, not_run
 from edgepack.wire import digest
 from edgepack.wire.types import (
     Artifact,
@@ -397,7 +397,10 @@ def compared(
             label, tensors_compared, limits, runtime=result.runtime, fidelity=result.fidelity,
             evidence=evidence, cases=result.cases,
         )  # fmt: skip
-        return report, None, {}
+        one = tensors.load(reference.path("outputs.npz"))
+        other = tensors.load(ran.path("outputs.npz"))
+        good = parity.passing(names, one, other, limits, GOLDEN_CASES)
+        return msgspec.structs.replace(report, golden=good), None, {}
 
     parts = {
         "outputs": ran.meta.files["outputs.npz"], "reference": reference.meta.files["outputs.npz"],
@@ -452,34 +455,31 @@ def run(
 
 
 def app(
-    b: Build, wanted: AppPlan, variant: str, entry: Entry, artifact: Artifact, golden: Entry,
-    reference: Entry,
+    b: Build, wanted: AppPlan, variant: str, entry: Entry, artifact: Artifact, report: ParityReport,
+    golden: Entry, reference: Entry,
 ) -> Entry:  # fmt: skip
     """One app project around an artifact, every file of it parsed.
 
-    golden: the samples, reference: the source model's outputs on them; the first few go into the app.
+    golden: the samples, reference: the source model's outputs on them; a few go into the app.
     """
     import edgepack_templates
 
     recipe = next(v.recipe for v in b.plan.variants if v.id == variant)
-    limits = {
-        k: v
-        for k, v in msgspec.to_builtins(b.plan.limits[recipe.precision]).items()
-        if v is not None
-    }
+    given = msgspec.to_builtins(b.plan.limits[recipe.precision])
+    limits = {metric: limit for metric, limit in given.items() if limit is not None}
+    peaks = [t.peak for t in report.tensors]
+    chosen = report.golden or list(range(GOLDEN_CASES))
 
     def make(out: Path) -> tuple[dict[str, Any], None, dict[str, str]]:
         from edgepack import appcheck, apps
         from edgepack.wire import tensors
 
-        cases = zip(
-            tensors.load(golden.path("samples.npz")),
-            tensors.load(reference.path("outputs.npz")),
-            strict=True,
-        )
-        first = [
-            apps.GoldenCase(inputs=i, outputs=o)
-            for (i, o), _ in zip(cases, range(apps.GOLDEN_CASES), strict=False)
+        inputs = tensors.load(golden.path("samples.npz"))
+        outputs = tensors.load(reference.path("outputs.npz"))
+        cases = [
+            apps.GoldenCase(inputs=one, outputs=other)
+            for number, (one, other) in enumerate(zip(inputs, outputs, strict=True))
+            if number in chosen
         ]
         folder = out / "app"
         apps.render(
@@ -488,7 +488,7 @@ def app(
                 task=wanted.task,
             ),
             artifact=artifact, artifact_path=entry.path(artifact.file), recipe=recipe,
-            model_name=b.plan.name, golden=first, limits=limits, out=folder,
+            model_name=b.plan.name, golden=cases, limits=limits, out=folder, peaks=peaks,
         )  # fmt: skip
         checked = appcheck.check(folder)
         return {"sha256": digest.of_tree(folder), "files": len(checked)}, None, {}
@@ -496,6 +496,7 @@ def app(
     parts = {
         "app": wanted, "artifact": artifact, "variant": variant, "limits": limits,
         "golden": golden.meta.files, "reference": reference.meta.files, "name": b.plan.name,
+        "chosen": chosen, "peaks": peaks,
         "templates": registry.tree_digest(Path(str(edgepack_templates.__file__)).parent),
         "code": registry.code_digest(Path(__file__).parent),
     }  # fmt: skip

@@ -24,6 +24,11 @@ from filelock import FileLock, Timeout
 from edgepack.errors import EdgepackError
 from edgepack.wire import digest
 
+_UNWRITABLE = (
+    errno.EROFS, errno.EACCES, errno.EPERM,
+    errno.ENOTDIR, errno.EEXIST, errno.EISDIR,  # a file stands where a folder must be, or the reverse
+)  # fmt: skip
+
 
 class Meta(msgspec.Struct, frozen=True, kw_only=True):
     """What an entry says of itself.
@@ -91,43 +96,53 @@ class Store:
             return None
         if any(_changed(Path(path), sha) for path, sha in entry.meta.guards.items()):
             return None
-        if any(_changed(entry.path(name), sha) for name, sha in entry.meta.files.items()):
+        files = entry.meta.files
+        if _files(entry.folder / "files").keys() != files.keys() or any(
+            _changed(entry.path(name), sha) for name, sha in files.items()
+        ):
             shutil.rmtree(entry.folder, ignore_errors=True)
             return None
         return entry
 
     def put(self, key: str, made: Path, meta: Meta) -> Entry:
-        """Store the folder `made` (consumed) under `key`; an entry that is there already is replaced.
+        """Store the folder `made` (consumed) under `key` and give the entry that is then there.
 
-        Raises E303, E304.
+        Where another process was faster that is its entry, so that all go on with the same files; one
+        that `get` would not give is replaced. Raises E303, E304.
         """
         with disk_errors(self.root):
-            names = sorted(p for p in made.rglob("*") if p.is_file())
+            found = _files(made)
             meta = msgspec.structs.replace(
                 meta,
-                files={p.relative_to(made).as_posix(): digest.of_file(p) for p in names},
-                bytes=sum(p.stat().st_size for p in names),
+                files={name: digest.of_file(path) for name, path in found.items()},
+                bytes=sum(path.stat().st_size for path in found.values()),
             )
             whole = self.scratch("put")
             made.rename(whole / "files")
             (whole / "meta.json").write_bytes(msgspec.json.format(msgspec.json.encode(meta)))
             folder = self._entries / key
-            if folder.exists():
-                folder.rename(self.scratch("old") / "entry")
-            try:
-                whole.rename(folder)
-            except OSError as error:
-                # Another process stored the same key between our look and our rename.
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise
-        return Entry(key, folder, meta)
+            while True:
+                there = self.get(key)
+                if there is not None:
+                    return there
+                with contextlib.suppress(FileNotFoundError):
+                    folder.rename(self.scratch("old") / "entry")
+                try:
+                    whole.rename(folder)
+                except OSError as error:
+                    # Another process stored the same key between our look and our rename.
+                    if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                        raise
+                else:
+                    return Entry(key, folder, meta)
 
     def entries(self) -> Iterator[tuple[Entry, float]]:
         """Every readable entry and when it was last stored (seconds since the epoch)."""
         for folder in sorted(self._entries.iterdir()):
             entry = self._read(folder)
-            if entry is not None:
-                yield entry, folder.stat().st_mtime
+            with contextlib.suppress(FileNotFoundError):  # Another process may remove it meanwhile.
+                if entry is not None:
+                    yield entry, folder.stat().st_mtime
 
     def prune(self, older_than_seconds: float) -> tuple[int, int]:
         """Delete entries stored longer ago; (how many, how many bytes)."""
@@ -158,6 +173,11 @@ class Store:
                 lock.release()
 
 
+def _files(folder: Path) -> dict[str, Path]:
+    """Every file below a folder by its relative path, sorted."""
+    return {p.relative_to(folder).as_posix(): p for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
 def _changed(path: Path, sha256: str) -> bool:
     try:
         return digest.of_file(path) != sha256
@@ -177,7 +197,7 @@ def disk_errors(place: Path) -> Iterator[None]:
                 f"no space left for {error.filename or place}",
                 help="Free some space (`edgepack cache prune`), or set EDGEPACK_CACHE to a larger disk.",
             ) from error
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        if error.errno in _UNWRITABLE:
             raise EdgepackError(
                 "E304",
                 f"cannot write {error.filename or place}",

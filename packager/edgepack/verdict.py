@@ -7,6 +7,9 @@ from msgspec import Struct
 from edgepack.config import ParityLimits
 from edgepack.wire.types import Evidence, Fidelity, Verdict
 
+GOLDEN_CASES = 3
+"""Cases that an app carries to repeat the comparison on the phone."""
+
 EQUAL_DB = 999.0
 """Stands for +inf where outputs are equal; JSON has no infinity."""
 
@@ -53,7 +56,10 @@ class Miss(Struct, frozen=True, kw_only=True):
 
 
 class ParityReport(Struct, frozen=True, kw_only=True):
-    """The comparison of one variant. reason: one sentence for a person."""
+    """The comparison of one variant. reason: one sentence for a person.
+
+    golden: the first cases that pass the limits each alone; an app carries them.
+    """
 
     variant: str
     runtime: str
@@ -65,6 +71,7 @@ class ParityReport(Struct, frozen=True, kw_only=True):
     verdict: Verdict
     reason: str
     misses: list[Miss] = []
+    golden: list[int] = []
 
 
 def not_run(variant: str, reason: str, limits: ParityLimits, evidence: Evidence) -> ParityReport:

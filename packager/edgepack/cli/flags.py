@@ -91,6 +91,8 @@ def _from_model(text: str) -> Loaded:
 
 def _here(text: str) -> str:
     """A path given on the command line starts from the current folder, not from the config's."""
+    if text == "random":
+        return text  # Refused by its name, not looked up as a folder.
     path, colon, function = text.rpartition(":") if ".py:" in text else (text, "", "")
     return f"{Path(path).absolute()}{colon}{function}"
 

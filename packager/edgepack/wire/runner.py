@@ -9,11 +9,14 @@ there means that the host is gone, and ends the process whatever it is doing.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import importlib
 import importlib.util
 import json
 import os
 import resource
+import signal
 import sys
 import threading
 import time
@@ -23,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 PROTOCOL = 1
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def mount(edgepack: str, packages: dict[str, str]) -> None:
@@ -53,30 +57,56 @@ def perform(job: dict[str, Any]) -> Any:
 
 
 def failure(error: BaseException) -> dict[str, Any]:
-    """What the host shows of an exception; a coded one keeps its words."""
-    shown: dict[str, Any] = {
-        "code": getattr(error, "code", None),
-        "message": getattr(error, "message", None) or f"{type(error).__name__}: {error}",
-        "why": getattr(error, "why", ""),
-        "help": getattr(error, "help", ""),
-        "type": type(error).__name__,
-        "traceback": traceback.format_exc(),
-    }
-    if not (isinstance(shown["code"], str) and hasattr(error, "why")):
-        shown["code"], shown["message"] = None, f"{type(error).__name__}: {error}"
+    """What the host shows of an exception; a coded one keeps its words.
+
+    resource: "disk" or "memory" when that is what ran out, however the exception was wrapped; else "".
+    """
+    words = {name: getattr(error, name, None) for name in ("code", "message", "why", "help")}
+    if not all(isinstance(word, str) for word in words.values()):
+        words = {"code": None, "message": said(error), "why": "", "help": ""}
+    shown = {**words, "resource": exhausted(error), "traceback": traceback.format_exc()}
     return {"status": "error", "error": shown}
 
 
+def said(error: BaseException) -> str:
+    """Class and text of an exception; its text may itself raise."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 the exception's own code
+        return f"{type(error).__name__} (its text cannot be had)"
+
+
+def exhausted(error: BaseException | None) -> str:
+    """Which of "disk" and "memory" ran out, by the exception or those it came from; "" for neither."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        if isinstance(error, MemoryError):
+            return "memory"
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            return "disk"
+        seen.append(error)
+        error = error.__cause__ or error.__context__
+    return ""
+
+
 def peak_rss_bytes() -> int:
-    """Highest resident memory of this process so far. Linux counts in KiB, macOS in bytes."""
+    """Highest resident memory of this program so far.
+
+    On Linux from /proc: ru_maxrss there starts at the peak of the process that started this one.
+    """
+    if sys.platform == "linux":
+        for line in Path("/proc/self/status").read_bytes().splitlines():
+            if line.startswith(b"VmHWM:"):
+                return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 
 def write_result(path: Path, result: dict[str, Any]) -> None:
-    """Write JSON aside and rename: a result is whole or absent."""
+    """Write JSON aside and rename: a result is whole or absent. Raises OSError."""
     aside = path.with_suffix(".tmp")
-    aside.write_text(json.dumps(result), encoding="utf-8")
+    text = json.dumps(result, ensure_ascii=False, allow_nan=False)
+    aside.write_bytes(text.encode(errors="replace"))
     aside.replace(path)
 
 
@@ -91,12 +121,19 @@ def wait_for_go(modules: list[str]) -> None:
         os._exit(0)
     pipe = os.dup(0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    leads = os.getpgrp() == os.getpid()
 
     def end_with_host() -> None:
         os.read(pipe, 1)
+        if leads:
+            os.killpg(0, signal.SIGKILL)
         os._exit(1)
 
     threading.Thread(target=end_with_host, daemon=True).start()
+    # The thread cannot run while native code holds the interpreter: on Linux the kernel's SIGIO, whose
+    # default is to terminate, then ends this process and the children in its group.
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, -os.getpid() if leads else os.getpid())
+    fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def main(argv: list[str]) -> int:
@@ -111,16 +148,20 @@ def main(argv: list[str]) -> int:
             raise ValueError(f"job protocol {job['protocol']}, this runner speaks {PROTOCOL}")
         mount(job["edgepack"], job["packages"])
         result: dict[str, Any] = {"status": "ok", "value": perform(job)}
+        json.dumps(result, allow_nan=False)  # A value that is no JSON is a failure like any other.
     except KeyboardInterrupt:
         return 130
-    except Exception as error:  # noqa: BLE001 the one place: everything is reported to the host
-        result = failure(error)
     except SystemExit as error:
         result = failure(RuntimeError(f"the job's code called exit({error.code})"))
+    except BaseException as error:  # noqa: BLE001 the one place: everything is reported to the host
+        result = failure(error)
     result["seconds"] = time.monotonic() - started
     result["peak_rss_bytes"] = peak_rss_bytes()
     result["python"] = ".".join(map(str, sys.version_info[:3]))
-    write_result(Path(job["result"]), result)
+    try:
+        write_result(Path(job["result"]), result)
+    except OSError as error:
+        os._exit(error.errno if error.errno in DISK_FULL else 1)
     sys.stdout.flush()
     sys.stderr.flush()
     # Native libraries of the converters have been seen to crash while they are torn down.

@@ -323,7 +323,7 @@ def _program(
         program = torch.export.export(flat(module), examples, dynamic_shapes=shapes, strict=False)
     except Exception as error:
         raise _export_failed(error, form) from error
-    mutated = sorted(program.graph_signature.buffers_to_mutate.values())
+    mutated = mutated_buffers(program)
     if mutated:
         raise EdgepackError(
             "E217",
@@ -335,9 +335,31 @@ def _program(
     return program
 
 
+def mutated_buffers(program: Any) -> list[str]:
+    """Names of the buffers that a program writes to, sorted.
+
+    A program that was not decomposed yet writes in place: such an operator's written argument is followed
+    through views to the buffer it belongs to.
+    """
+    buffers = dict(program.graph_signature.inputs_to_buffers)
+    found = set(program.graph_signature.buffers_to_mutate.values())
+    for node in program.graph.nodes:
+        schema = getattr(node.target, "_schema", None)
+        if node.op != "call_function" or schema is None or not schema.is_mutable:
+            continue
+        for argument, declared in zip(node.args, schema.arguments, strict=False):
+            if declared.alias_info is not None and declared.alias_info.is_write:
+                root = argument
+                while getattr(root, "op", "") == "call_function" and root.args:
+                    root = root.args[0]
+                if getattr(root, "name", "") in buffers:
+                    found.add(buffers[root.name])
+    return sorted(found)
+
+
 def _is_plain(program: Any) -> bool:
     """Whether a program takes positional tensors and returns a tuple of tensors, without state."""
-    if program is None or program.graph_signature.buffers_to_mutate:
+    if program is None or mutated_buffers(program):
         return False
     (args, kwargs), out = (
         program.call_spec.in_spec.unflatten(list(range(program.call_spec.in_spec.num_leaves))),

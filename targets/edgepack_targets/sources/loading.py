@@ -131,7 +131,11 @@ def _load_factory(source: SourceModel) -> Loaded:
             help="Return the model itself; load weights and call .eval() before.",
         )
     if not wanted:
-        _load_weights(module, [f for f in files if f.suffix in WEIGHTS])
+        _load_weights(
+            module,
+            [f for f in files if f.suffix in WEIGHTS],
+            allow_pickle=source.allow_pickle,
+        )
     _refuse_training_mode(module, source.factory)
     names = tuple(
         p.name
@@ -141,13 +145,13 @@ def _load_factory(source: SourceModel) -> Loaded:
     return Loaded(module=module.eval().requires_grad_(requires_grad=False), names=names)
 
 
-def _load_weights(module: torch.nn.Module, files: list[Path]) -> None:
+def _load_weights(module: torch.nn.Module, files: list[Path], *, allow_pickle: bool) -> None:
     """Load state dicts into the module, strictly. Raises E202, E205, E211."""
     if not files:
         return
     state: dict[str, torch.Tensor] = {}
     for file in files:
-        state.update(read_state(file))
+        state.update(read_state(file, allow_pickle=allow_pickle))
     own = module.state_dict()
     missing = sorted(own.keys() - state.keys())
     unexpected = sorted(state.keys() - own.keys())
@@ -170,8 +174,8 @@ def _load_weights(module: torch.nn.Module, files: list[Path]) -> None:
     module.load_state_dict(state)
 
 
-def read_state(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint by name, no pickle executed. Raises E202, E205."""
+def read_state(path: Path, *, allow_pickle: bool = False) -> dict[str, torch.Tensor]:
+    """The tensors of a checkpoint by name, no pickle executed unless allowed. Raises E202, E205."""
     import torch
 
     if path.suffix == ".safetensors":
@@ -183,7 +187,7 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
         except (*READER_ERRORS, SafetensorError) as error:
             raise _damaged(path, "safetensors file", error) from error
     try:
-        data = torch.load(path, map_location="cpu")
+        data = torch.load(path, map_location="cpu", weights_only=not allow_pickle)
     except pickle.UnpicklingError as error:
         raise _pickle_refused(path, error) from error
     except READER_ERRORS as error:

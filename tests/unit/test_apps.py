@@ -1,0 +1,747 @@
+"""Generated app projects: whole, equal to what was reviewed, parsed, and safe from hostile names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lxml.etree
+import numpy as np
+import openstep_plist
+import pytest
+
+import edgepack_templates as templates
+from edgepack import appcheck, apps
+from edgepack.errors import EdgepackError
+from edgepack.wire.types import Artifact, Quantization, Recipe, Signature, TensorSpec
+from edgepack_templates import escapes
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "apps"
+PAIRS = [("android", "litert"), ("android", "executorch"), ("ios", "coreml"), ("ios", "executorch")]
+SUFFIX = {"litert": ".tflite", "executorch": ".pte", "coreml": ".mlpackage"}
+SIGNATURE = Signature(
+    name="serving_default",
+    inputs=(
+        TensorSpec(name="image", dtype="float32", shape=(1, 2, 2), layout="NHW"),
+        TensorSpec(name="ids", dtype="int32", shape=(3,)),
+    ),
+    outputs=(TensorSpec(name="logits", dtype="float32", shape=(1, 4)),),
+)
+CASE = apps.GoldenCase(
+    inputs=(np.arange(4, dtype=np.float32).reshape(1, 2, 2), np.array([1, 2, 3], np.int32)),
+    outputs=(np.array([[0.5, -1.0, 2.0, 0.0]], np.float32),),
+)
+LIMITS = {"min_cosine": 0.999999, "max_abs": 1e-5}
+HOSTILE = [
+    "it's",
+    'say "hi"',
+    "$HOME ${x} $(y) $z",
+    "line\nbreak",
+    "tab\there",
+    "100% %s %1$s",
+    "<b>&amp;</b> ]]>",
+    "@string/app_name",
+    "?attr/color",
+    "back\\slash \\n \\u0041",
+    "  two  spaces  ",
+    "花 🌸 مرحبا e\u0301 🏳️‍🌈",
+    "{{ jinja }} {% if %} {# x #}",
+    "'",
+    '"',
+    "`code` | table # *bold* [link](x)",
+    "class",
+    "// comment /* too */",
+    "$",
+]
+
+
+def model(folder: Path, target: str) -> Path:
+    """A tiny file or folder in place of a model."""
+    path = folder / f"made{SUFFIX[target]}"
+    if target != "coreml":
+        path.write_bytes(b"not a model, but bytes\n")
+        return path
+    weights = path / "Data" / "com.apple.CoreML" / "weights"
+    weights.mkdir(parents=True)
+    (path / "Manifest.json").write_text("{}\n")
+    (weights.parent / "model.mlmodel").write_bytes(b"\x08\x08")
+    (weights / "weight.bin").write_bytes(bytes(64))
+    return path
+
+
+def tree_digest(path: Path) -> str:
+    """The digest that edgepack gives a file or a folder, worked out anew."""
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    files = sorted(p for p in path.rglob("*") if p.is_file())
+    listing = [
+        [p.relative_to(path).as_posix(), hashlib.sha256(p.read_bytes()).hexdigest()] for p in files
+    ]
+    text = json.dumps(listing, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Bench:
+    """Renders apps below one folder; every argument of `render` can be replaced."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.count = 0
+
+    def render(self, platform: str, target: str, **changes: Any) -> Path:
+        self.count += 1
+        place = self.folder / str(self.count)
+        place.mkdir()
+        path = model(place, target)
+        artifact = Artifact(
+            file=path.name,
+            sha256=tree_digest(path),
+            bytes=sum(p.stat().st_size for p in [path, *path.rglob("*")] if p.is_file()),
+            format=target,
+            signature=changes.pop("signature", SIGNATURE),
+            versions={"torch": "2.13.0", "a": "1"},
+            notes=("a note",),
+        )
+        chosen = {
+            "id": changes.pop("id", "com.example.flowers"),
+            "name": changes.pop("name", "Flowers"),
+        }
+        app = apps.App(platform=platform, variant=f"{target}-fp32", task="generic", **chosen)
+        arguments = {
+            "artifact": replace(artifact, **changes.pop("artifact", {})),
+            "artifact_path": path,
+            "recipe": Recipe(target=target, precision="fp32", options=changes.pop("options", ())),
+            "model_name": "flowers",
+            "golden": [CASE],
+            "limits": LIMITS,
+            "out": place / "app",
+        }
+        apps.render(app, **{**arguments, **changes})
+        return place / "app"
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def payload(project: Path) -> Path:
+    """Folder of edgepack.json in a project."""
+    return next(p.parent for p in project.rglob("edgepack.json"))
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))
+
+
+def listing(project: Path) -> str:
+    """A line for each file: digest, mode, path."""
+    files = sorted(p for p in project.rglob("*") if p.is_file())
+    return "".join(
+        f"{hashlib.sha256(p.read_bytes()).hexdigest()[:16]} {p.stat().st_mode & 0o777:o} "
+        f"{p.relative_to(project).as_posix()}\n"
+        for p in files
+    )
+
+
+def refused(code: str, bench: Bench, platform: str, target: str, **changes: Any) -> EdgepackError:
+    """The error that rendering ends with; it has all its words and leaves nothing behind."""
+    with pytest.raises(EdgepackError) as caught:
+        bench.render(platform, target, **changes)
+    assert caught.value.code == code
+    assert caught.value.exit_code == 7
+    assert caught.value.help
+    assert not (bench.folder / str(bench.count) / "app" / "README.md").exists()
+    return caught.value
+
+
+# --- whole projects ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("platform", "target"), PAIRS)
+def test_a_project_is_the_one_that_was_reviewed(
+    bench: Bench, platform: str, target: str, request: pytest.FixtureRequest
+) -> None:
+    found = listing(bench.render(platform, target))
+    expected = GOLDEN / f"{platform}-{target}.txt"
+    if request.config.getoption("--update-golden", default=False):
+        expected.write_text(found)
+    assert found == expected.read_text()
+
+
+@pytest.mark.parametrize(("platform", "target"), PAIRS)
+def test_every_file_of_a_project_is_checked(bench: Bench, platform: str, target: str) -> None:
+    project = bench.render(platform, target)
+    checked = appcheck.check(project)
+    files = sorted(p.relative_to(project).as_posix() for p in project.rglob("*") if p.is_file())
+    assert [entry.path for entry in checked] == files
+    parsers = {entry.parser for entry in checked}
+    language = "tree-sitter-kotlin" if platform == "android" else "tree-sitter-swift"
+    assert {language, "sha256", "golden.json", "json", "expat"} <= parsers
+
+
+@pytest.mark.parametrize(("platform", "target"), PAIRS)
+def test_the_same_input_gives_the_same_bytes(bench: Bench, platform: str, target: str) -> None:
+    assert listing(bench.render(platform, target)) == listing(bench.render(platform, target))
+
+
+def test_the_order_of_limits_and_versions_does_not_show(bench: Bench) -> None:
+    turned = dict(reversed(LIMITS.items()))
+    one = bench.render("android", "litert")
+    other = bench.render(
+        "android", "litert", limits=turned, artifact={"versions": {"a": "1", "torch": "2.13.0"}}
+    )
+    assert listing(one) == listing(other)
+
+
+def test_only_the_code_of_the_target_is_there(bench: Bench) -> None:
+    names = {p.name for p in bench.render("android", "litert").rglob("*.kt")}
+    assert "LiteRtModel.kt" in names
+    assert "ExecuTorchModel.kt" not in names
+    names = {p.name for p in bench.render("ios", "executorch").rglob("*.swift")}
+    assert "ExecuTorchModel.swift" in names
+    assert "CoreMLModel.swift" not in names
+
+
+def test_the_gradle_wrapper_is_the_published_one() -> None:
+    jar = templates.ROOT / "android/gradle/wrapper/gradle-wrapper.jar"
+    assert hashlib.sha256(jar.read_bytes()).hexdigest() == (
+        "55243ef57851f12b070ad14f7f5bb8302daceeebc5bce5ece5fa6edb23e1145c"
+    )
+
+
+def test_the_wrapper_can_be_run(bench: Bench) -> None:
+    project = bench.render("android", "litert")
+    assert (project / "gradlew").stat().st_mode & 0o111 == 0o111
+    assert (project / "README.md").stat().st_mode & 0o111 == 0
+
+
+def test_the_readme_starts_with_what_to_press(bench: Bench) -> None:
+    for platform, target, words in (
+        ("android", "litert", "in Android Studio and press Run."),
+        ("ios", "coreml", "in Xcode and press Run."),
+    ):
+        lines = (bench.render(platform, target) / "README.md").read_text("utf-8").splitlines()
+        assert lines[0] == "# Flowers"
+        assert lines[2].endswith(words)
+
+
+def test_versions_are_those_of_the_template(bench: Bench) -> None:
+    project = bench.render("android", "executorch")
+    catalog = (project / "gradle/libs.versions.toml").read_text()
+    runtime = templates.read("android").targets["executorch"].runtime
+    assert f'runtime = "{runtime.version}"' in catalog
+    assert runtime.package in catalog
+    manifest = read_json(payload(project) / "edgepack.json")
+    assert manifest["runtime"] == {"name": "ExecuTorch", "version": runtime.version}
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        (None, "17.0"),
+        ("16.0", "17.0"),
+        ("18.0", "18.0"),
+        ("iOS18", "18.0"),
+        ("26.1", "26.1"),
+        ("", "17.0"),
+    ],
+)
+def test_the_oldest_ios_is_the_younger_of_two(bench: Bench, asked: str | None, given: str) -> None:
+    options = () if asked is None else (("minimum_ios", asked),)
+    project = bench.render("ios", "coreml", options=options)
+    text = (project / "Config/Project.xcconfig").read_text()
+    assert f"IPHONEOS_DEPLOYMENT_TARGET = {given}\n" in text
+
+
+# --- names ---------------------------------------------------------------------------------------
+
+
+def as_aapt_reads(text: str) -> str:
+    """What Android shows for the text of a <string>, after XML: white space folds, escapes open."""
+    folded = re.sub(r"\s+", " ", text).strip()
+    table = {"n": "\n", "t": "\t"}
+    opened = re.sub(
+        r"\\(u[0-9a-fA-F]{4}|.)",
+        lambda m: chr(int(m[1][1:], 16)) if len(m[1]) == 5 else table.get(m[1], m[1]),
+        folded,
+    )
+    assert not re.search(r"""(?<!\\)(\\\\)*['"]""", folded), "an unescaped quote would be dropped"
+    assert folded[:1] not in ("@", "?"), "it would be a reference"
+    return opened
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_any_name_is_shown_on_android_as_it_was_given(bench: Bench, name: str) -> None:
+    project = bench.render("android", "executorch", name=name)
+    appcheck.check(project)
+    strings = lxml.etree.parse(project / "app/src/main/res/values/strings.xml").getroot()
+    shown = next(s.text or "" for s in strings if s.get("name") == "app_name")
+    assert as_aapt_reads(shown) == name
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_any_name_is_shown_on_ios_as_it_was_given(bench: Bench, name: str) -> None:
+    project = bench.render("ios", "coreml", name=name)
+    appcheck.check(project)
+    strings = (project / "EdgepackApp/en.lproj/InfoPlist.strings").read_text("utf-8")
+    assert openstep_plist.loads(strings) == {"CFBundleDisplayName": name}
+    text = (project / "EdgepackApp.xcodeproj/project.pbxproj").read_text("utf-8")
+    objects = openstep_plist.loads(text)["objects"]
+    names = {
+        entry["buildSettings"].get("INFOPLIST_KEY_CFBundleDisplayName")
+        for entry in objects.values()
+        if entry["isa"] == "XCBuildConfiguration"
+    } - {None}
+    assert len(names) == 1
+    plain = names.pop()
+    assert plain
+    assert not set(plain) & set("$\"'\\{}\n`")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_any_tensor_and_model_name_goes_through_json(bench: Bench, name: str) -> None:
+    signature = replace(
+        SIGNATURE, inputs=(replace(SIGNATURE.inputs[0], name=name), SIGNATURE.inputs[1])
+    )
+    for platform, target in (("android", "litert"), ("ios", "coreml")):
+        project = bench.render(platform, target, signature=signature, model_name=name)
+        appcheck.check(project)
+        manifest = read_json(payload(project) / "edgepack.json")
+        assert manifest["model"]["name"] == name
+        assert manifest["artifact"]["signature"]["inputs"][0]["name"] == name
+        golden = read_json(payload(project) / "golden/golden.json")
+        assert golden["cases"][0]["inputs"][0]["name"] == name
+        table = (project / "README.md").read_text("utf-8")
+        assert table.count("\n| input |") == 2
+
+
+def test_markdown_shows_marks_as_they_are() -> None:
+    assert escapes.markdown("a|b\n*c* <d> {{e}}") == r"a\|b \*c\* \<d\> \{\{e\}\}"
+
+
+def test_a_name_of_marks_alone_has_a_plain_form() -> None:
+    assert escapes.plain_name("$'\"") == "Edgepack"
+
+
+def test_object_ids_are_24_hex_digits() -> None:
+    assert re.fullmatch("[0-9A-F]{24}", escapes.object_id("target app"))
+    assert escapes.object_id("a") != escapes.object_id("b")
+
+
+# --- what is refused -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("platform", "bad", "better"),
+    [
+        ("android", "flowers", "com.example.flowers"),
+        ("android", "com.my-app", "com.my_app"),
+        ("android", "com.1app.x", "com.a1app.x"),
+        ("android", "com..app", "com.app"),
+        ("android", "com.größe", "com.gr_e"),
+        ("android", "com.app\n", "com.app"),
+        ("android", "", "com.example.app"),
+        ("ios", "com.my_app", "com.my-app"),
+        ("ios", "app", "com.example.app"),
+        ("ios", "com.a b", "com.a-b"),
+    ],
+)
+def test_a_bad_id_is_refused_with_a_better_one(
+    bench: Bench, platform: str, bad: str, better: str
+) -> None:
+    target = "litert" if platform == "android" else "coreml"
+    error = refused("E601", bench, platform, target, id=bad)
+    assert error.help == f"for example {better}"
+    bench.render(platform, target, id=better)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "  ", "\n", "x" * 101, "nul\x00", "bell\x07", "\ud800", "\ufeffx", "\uffff", "a\r"]
+)
+def test_a_name_that_no_screen_shows_is_refused(bench: Bench, name: str) -> None:
+    refused("E602", bench, "android", "litert", name=name)
+
+
+@pytest.mark.parametrize(("platform", "target"), [("android", "coreml"), ("ios", "litert")])
+def test_a_target_of_the_other_platform_is_refused(
+    bench: Bench, platform: str, target: str
+) -> None:
+    error = refused("E603", bench, platform, target)
+    assert f"an {platform} app cannot run {target} models" in error.message
+
+
+def test_a_file_of_another_kind_is_refused(bench: Bench) -> None:
+    refused("E603", bench, "android", "litert", artifact={"file": "model.onnx"})
+
+
+@pytest.mark.parametrize(
+    ("platform", "target", "dtype", "served"),
+    [
+        ("android", "litert", "uint8", True),
+        ("android", "litert", "bool", True),
+        ("android", "litert", "float16", False),
+        ("android", "litert", "int16", False),
+        ("android", "executorch", "float16", True),
+        ("android", "executorch", "bool", False),
+        ("ios", "coreml", "float16", True),
+        ("ios", "coreml", "int64", False),
+        ("ios", "executorch", "bool", True),
+        ("ios", "executorch", "complex64", False),
+    ],
+)
+def test_dtypes_are_those_that_the_language_can_feed(
+    bench: Bench, platform: str, target: str, dtype: str, served: bool
+) -> None:
+    spec = TensorSpec(name="x", dtype=dtype, shape=(2,))
+    signature = Signature(name="f", inputs=(spec,), outputs=(SIGNATURE.outputs[0],))
+    if not served:
+        assert dtype in refused("E604", bench, platform, target, signature=signature).why
+        return
+    case = apps.GoldenCase(inputs=(np.array([0, 1], dtype),), outputs=CASE.outputs)
+    project = bench.render(platform, target, signature=signature, golden=[case])
+    entry = read_json(payload(project) / "golden/golden.json")["cases"][0]["inputs"][0]
+    assert entry["dtype"] == dtype
+
+
+def test_a_size_that_varies_is_refused_where_it_cannot_be_fed(bench: Bench) -> None:
+    spec = TensorSpec(name="x", dtype="float32", shape=("batch", 2))
+    signature = Signature(name="f", inputs=(spec,), outputs=SIGNATURE.outputs)
+    case = apps.GoldenCase(inputs=(np.zeros((5, 2), np.float32),), outputs=CASE.outputs)
+    refused("E604", bench, "android", "litert", signature=signature, golden=[case])
+    project = bench.render("android", "executorch", signature=signature, golden=[case])
+    golden = read_json(payload(project) / "golden/golden.json")
+    assert golden["cases"][0]["inputs"][0]["shape"] == [5, 2]
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        (TensorSpec(name="", dtype="float32", shape=()),),
+        (TensorSpec(name="a\x00", dtype="float32", shape=()),),
+        (TensorSpec(name="\udc00", dtype="float32", shape=()),),
+        (TensorSpec(name="x", dtype="float32", shape=()),) * 2,
+        (
+            TensorSpec(
+                name="x",
+                dtype="int8",
+                shape=(2,),
+                quantization=Quantization(scales=(1.0, 2.0), zero_points=(0, 0), axis=0),
+            ),
+        ),
+    ],
+)
+def test_tensors_that_an_app_cannot_serve_are_refused(
+    bench: Bench, inputs: tuple[TensorSpec, ...]
+) -> None:
+    signature = Signature(name="f", inputs=inputs, outputs=SIGNATURE.outputs)
+    refused("E604", bench, "android", "litert", signature=signature, golden=[])
+
+
+def test_another_model_than_the_converted_one_is_refused(bench: Bench, tmp_path: Path) -> None:
+    refused("E605", bench, "android", "litert", artifact={"sha256": "0" * 64})
+    error = refused("E605", bench, "android", "litert", artifact_path=tmp_path / "gone.tflite")
+    assert "nothing" in error.why
+
+
+@pytest.mark.parametrize(
+    ("limits", "why"),
+    [
+        ({}, "there are none"),
+        ({"max_surprise": 1.0}, "unknown: max_surprise"),
+        ({"max_abs": math.nan}, "not finite: max_abs"),
+        ({"min_sqnr_db": math.inf}, "not finite: min_sqnr_db"),
+    ],
+)
+def test_limits_that_an_app_cannot_judge_are_refused(
+    bench: Bench, limits: dict[str, float], why: str
+) -> None:
+    assert refused("E607", bench, "android", "litert", limits=limits).why == why
+
+
+def test_every_limit_is_known_to_both_languages() -> None:
+    for source in (
+        "android/app/src/main/kotlin/dev/edgepack/app/core/Metrics.kt",
+        "ios/EdgeCore/Sources/EdgeCore/Metrics.swift",
+    ):
+        text = (templates.ROOT / source).read_text("utf-8")
+        for name in apps.LIMITS:
+            assert f'"{name}"' in text
+
+
+def test_a_folder_that_holds_something_is_left_alone(bench: Bench, tmp_path: Path) -> None:
+    out = tmp_path / "mine"
+    out.mkdir()
+    bench.render("android", "litert", out=out)
+    shutil.rmtree(out)
+    out.mkdir()
+    (out / "mine.txt").write_text("mine")
+    refused("E608", bench, "android", "litert", out=out)
+    assert [p.name for p in out.iterdir()] == ["mine.txt"]
+
+
+# --- golden cases --------------------------------------------------------------------------------
+
+
+def one(spec: TensorSpec, given: Any) -> dict[str, Any]:
+    """Arguments of a model with one input, and one golden case of it."""
+    case = apps.GoldenCase(inputs=(given,), outputs=CASE.outputs)
+    signature = Signature(name="f", inputs=(spec,), outputs=SIGNATURE.outputs)
+    return {"signature": signature, "golden": [case]}
+
+
+def first_input(project: Path) -> bytes:
+    return (payload(project) / "golden/case0_input0.bin").read_bytes()
+
+
+def test_numbers_are_little_endian_whatever_they_were(bench: Bench) -> None:
+    spec = TensorSpec(name="x", dtype="float32", shape=(2, 1))
+    given = np.array([[1.0, 9.0], [-2.5, 9.0]], ">f4")[:, :1]
+    project = bench.render("android", "litert", **one(spec, given))
+    assert first_input(project) == bytes.fromhex("0000803f000020c0")
+
+
+def test_integers_that_became_narrower_keep_their_values(bench: Bench) -> None:
+    spec = TensorSpec(name="ids", dtype="int32", shape=(2,))
+    project = bench.render("ios", "coreml", **one(spec, np.array([7, -1], np.int64)))
+    assert first_input(project) == bytes.fromhex("07000000ffffffff")
+    refused("E606", bench, "ios", "coreml", **one(spec, np.array([2**31, 0], np.int64)))
+
+
+def test_numbers_become_halves_unless_they_overflow(bench: Bench) -> None:
+    spec = TensorSpec(name="x", dtype="float16", shape=(1,))
+    project = bench.render("ios", "coreml", **one(spec, np.array([1.0], np.float32)))
+    assert first_input(project) == bytes.fromhex("003c")
+    refused("E606", bench, "ios", "coreml", **one(spec, np.array([1e6], np.float32)))
+
+
+def test_an_input_of_a_quantized_model_is_quantized(bench: Bench) -> None:
+    quantization = Quantization(scales=(0.5,), zero_points=(-3,))
+    spec = TensorSpec(name="x", dtype="int8", shape=(4,), quantization=quantization)
+    given = np.array([0.0, 1.0, 0.3, 1000.0], np.float32)
+    project = bench.render("android", "litert", **one(spec, given))
+    assert np.frombuffer(first_input(project), np.int8).tolist() == [-3, -1, -2, 127]
+    described = read_json(payload(project) / "edgepack.json")["artifact"]["signature"]["inputs"][0]
+    assert described["quantization"] == {"scale": 0.5, "zero_point": -3}
+
+
+def test_an_output_is_stored_as_the_source_model_gave_it(bench: Bench) -> None:
+    spec = TensorSpec(name="y", dtype="float32", shape=(1,))
+    signature = Signature(name="f", inputs=(), outputs=(spec,))
+    case = apps.GoldenCase(inputs=(), outputs=(np.float64(0.1),))
+    project = bench.render("ios", "coreml", signature=signature, golden=[case])
+    entry = read_json(payload(project) / "golden/golden.json")["cases"][0]["outputs"][0]
+    assert entry["dtype"] == "float64"
+    assert entry["shape"] == []
+    assert (payload(project) / "golden" / entry["file"]).read_bytes() == np.float64(0.1).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("case", "why"),
+    [
+        (replace(CASE, inputs=CASE.inputs[:1]), "it has 1 inputs, the model 2"),
+        (replace(CASE, outputs=()), "it has 0 outputs, the model 1"),
+        (replace(CASE, outputs=(np.zeros((1, 5), np.float32),)), "'logits' is (1, 5)"),
+        (replace(CASE, inputs=(np.zeros((1, 4), np.float32), CASE.inputs[1])), "'image' is (1, 4)"),
+        (replace(CASE, outputs=(np.zeros((1, 4), np.complex64),)), "'logits' is complex64"),
+        (replace(CASE, outputs=(np.full((1, 4), np.inf),)), "not finite"),
+        (replace(CASE, inputs=(CASE.inputs[0], np.array([0.5, 1, 2]))), "int32 cannot hold it"),
+    ],
+)
+def test_a_golden_case_that_does_not_fit_is_refused(
+    bench: Bench, case: apps.GoldenCase, why: str
+) -> None:
+    assert why in refused("E606", bench, "android", "litert", golden=[CASE, case]).why
+
+
+def test_limits_are_scaled_by_the_largest_reference(bench: Bench) -> None:
+    larger = replace(CASE, outputs=(np.array([[1.0, -7.5, 2.0, 0.0]], np.float32),))
+    for changes, peak in (
+        ({"golden": [CASE, larger]}, 7.5),
+        ({"peaks": [99.0]}, 99.0),
+        ({"golden": []}, 0.0),
+    ):
+        project = bench.render("android", "litert", **changes)
+        signature = read_json(payload(project) / "edgepack.json")["artifact"]["signature"]
+        assert signature["outputs"][0]["peak"] == peak
+        assert "peak" not in signature["inputs"][0]
+
+
+def test_at_most_three_cases_are_taken(bench: Bench) -> None:
+    project = bench.render("android", "litert", golden=[CASE] * 5)
+    golden = read_json(payload(project) / "golden/golden.json")
+    assert len(golden["cases"]) == 3
+    assert golden["byte_order"] == "little"
+    assert len(list((payload(project) / "golden").glob("*.bin"))) == 9
+
+
+def test_a_large_case_is_left_out_with_a_note(bench: Bench) -> None:
+    side = 1024
+    spec = TensorSpec(name="x", dtype="float32", shape=(side, side))
+    arguments = one(spec, np.zeros((side, side), np.float32))
+    project = bench.render("ios", "coreml", **arguments)
+    size = side * side * 4 + 16
+    golden = read_json(payload(project) / "golden/golden.json")
+    assert golden["cases"] == []
+    assert golden["skipped"][0]["bytes"] == size
+    notes = read_json(payload(project) / "edgepack.json")["notes"]
+    assert notes[0] == "a note"
+    assert str(size) in notes[1]
+    readme = (project / "README.md").read_text("utf-8")
+    assert "NOT RUN" in readme
+    assert str(size) in readme
+    appcheck.check(project)
+
+
+# --- the manifest --------------------------------------------------------------------------------
+
+
+def test_the_manifest_holds_the_digest_of_every_file_of_a_package(bench: Bench) -> None:
+    project = bench.render("ios", "coreml")
+    folder = payload(project)
+    artifact = read_json(folder / "edgepack.json")["artifact"]
+    assert artifact["file"] == "model.mlpackage"
+    assert artifact["sha256"] == tree_digest(folder / "model.mlpackage")
+    assert len(artifact["files"]) == 3
+    for entry in artifact["files"]:
+        data = (folder / entry["path"]).read_bytes()
+        assert entry["sha256"] == hashlib.sha256(data).hexdigest()
+        assert entry["bytes"] == len(data)
+
+
+def test_the_manifest_says_what_the_app_must_know(bench: Bench) -> None:
+    manifest = read_json(payload(bench.render("android", "litert")) / "edgepack.json")
+    assert manifest["variant"] == "litert-fp32"
+    assert manifest["precision"] == "fp32"
+    assert manifest["limits"] == LIMITS
+    assert manifest["versions"] == {"a": "1", "torch": "2.13.0"}
+    assert manifest["artifact"]["signature"]["inputs"][0] == {
+        "name": "image",
+        "dtype": "float32",
+        "shape": [1, 2, 2],
+        "layout": "NHW",
+        "quantization": None,
+    }
+
+
+# --- the check -----------------------------------------------------------------------------------
+
+KOTLIN = "android/app/src/main/kotlin/dev/edgepack/app"
+XCODE = "ios/EdgepackApp.xcodeproj"
+DAMAGES = [
+    (f"{KOTLIN}/Check.kt", "fun check(", "fun check((", "Check.kt, line"),
+    (f"{KOTLIN}/core/Metrics.kt", "class Metrics(", "class class Metrics(", "Metrics.kt, line"),
+    ("android/app/build.gradle.kts.j2", "buildTypes {", "buildTypes (", "build.gradle.kts, line"),
+    ("android/app/build.gradle.kts.j2", "libs.junit", "libs.junit5", "no junit5"),
+    ("android/build.gradle.kts", "libs.plugins.android", "libs.plugins.ios", "no plugins.ios"),
+    ("android/gradle/libs.versions.toml.j2", "[versions]", "[versions", "libs.versions.toml, line 2"),
+    ("android/gradle/libs.versions.toml.j2", 'version.ref = "agp"', 'version.ref = "agb"', "no version"),
+    ("android/gradle.properties", "android.use", "kotlin.code.style=x\nandroid.use", "occurs twice"),
+    ("android/app/src/main/AndroidManifest.xml.j2", "</application>", "", "mismatched tag"),
+    ("android/app/src/main/res/values/strings.xml.j2", "Run again", "Run & again", "strings.xml, line 4"),
+    ("android/app/proguard-rules.pro.j2", "-keep class ", "keep class ", "not a rule"),
+    ("android/settings.gradle.kts", "include", "include {% x", "a leftover"),
+    ("ios/EdgepackApp/ContentView.swift", "var body", "var var body", "ContentView.swift, line"),
+    ("ios/EdgeCore/Sources/EdgeCore/Digest.swift", "mix(at: start)", "mix(at: start", "Digest.swift"),
+    ("ios/Config/App.xcconfig.j2", "PRODUCT_NAME =", "PRODUCT NAME", "App.xcconfig, line 5"),
+    ("ios/EdgepackApp/Assets.xcassets/Contents.json", "{", "{,", "Contents.json, line 1"),
+    ("ios/EdgepackApp/PrivacyInfo.xcprivacy", "<false/>", "<flase/>", "PrivacyInfo.xcprivacy"),
+    ("ios/EdgepackApp/en.lproj/InfoPlist.strings.j2", '";', '"', "InfoPlist.strings"),
+    (f"{XCODE}/project.pbxproj.j2", "'folder EdgepackApp'", "'x'", "there is no object"),
+    (f"{XCODE}/project.pbxproj.j2", "mainGroup = ", "mainGrop ", "project.pbxproj, line"),
+    (f"{XCODE}/project.pbxproj.j2", "path = EdgepackApp;", "path = Elsewhere;", "no Elsewhere"),
+    (f"{XCODE}/xcshareddata/xcschemes/EdgepackApp.xcscheme.j2", '"target tests"', '"x"', "no target"),
+    (f"{XCODE}/xcshareddata/xcschemes/EdgepackApp.xcscheme.j2", "</Scheme>", "", "no element found"),
+    ("ios/README.md.j2", "press Run.", "press {{ '{{' }}", "README.md, line 3"),
+    ("ios/EdgepackApp/Check.swift", "import EdgeCore\n", "import EdgeCore\r\n", "line end"),
+    ("ios/EdgepackApp/Check.swift", "import EdgeCore", "\ufeffimport EdgeCore", "no text holds"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the templates that a test may damage."""
+    copy = tmp_path / "templates"
+    shutil.copytree(templates.ROOT, copy)
+    monkeypatch.setattr(templates, "ROOT", copy)
+    return copy
+
+
+@pytest.mark.parametrize(("name", "good", "bad", "words"), DAMAGES)
+def test_damage_to_a_template_is_found(
+    bench: Bench, damaged: Path, name: str, good: str, bad: str, words: str
+) -> None:
+    text = (damaged / name).read_bytes().decode()
+    assert good in text
+    (damaged / name).write_bytes(text.replace(good, bad, 1).encode())
+    platform = name.partition("/")[0]
+    project = bench.render(platform, "litert" if platform == "android" else "coreml")
+    with pytest.raises(EdgepackError) as caught:
+        appcheck.check(project)
+    assert caught.value.code == "E610"
+    assert words in f"{caught.value.message} {caught.value.why}"
+
+
+def test_an_object_that_nothing_refers_to_is_found(bench: Bench, damaged: Path) -> None:
+    path = damaged / XCODE / "project.pbxproj.j2"
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    used = next(i for i, line in enumerate(lines) if line.strip().endswith("/* Config */,"))
+    del lines[used]
+    path.write_text("".join(lines), "utf-8")
+    with pytest.raises(EdgepackError, match="E610") as caught:
+        appcheck.check(bench.render("ios", "coreml"))
+    assert "nothing refers to the object" in caught.value.why
+
+
+def spoil_model(project: Path) -> None:
+    path = next(project.rglob("model.tflite"))
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+
+
+def spoil_golden(project: Path) -> None:
+    path = next(project.rglob("case0_output0.bin"))
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def spoil_manifest(project: Path) -> None:
+    path = next(project.rglob("edgepack.json"))
+    path.write_text(path.read_text("utf-8").replace('"limits"', '"limit"'), "utf-8")
+
+
+def spoil_encoding(project: Path) -> None:
+    (project / "README.md").write_bytes(b"# a\n\n\xff\n")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (spoil_model, "its sha256 is not that of edgepack.json"),
+        (spoil_golden, "says that it holds 16 bytes"),
+        (spoil_manifest, "'limits' is missing"),
+        (spoil_encoding, "README.md, line 3"),
+        (lambda project: (project / "gradlew").chmod(0o644), "not executable"),
+        (lambda project: (project / "gradlew").unlink(), "missing"),
+        (lambda project: (project / "more.kt").write_text("val x = 1\n"), "no such file"),
+        (lambda project: (project / "gradlew.bat").write_text("\n"), "differs from the template"),
+        (
+            lambda project: (project / "gradle/wrapper/gradle-wrapper.jar").write_bytes(b""),
+            "differs",
+        ),
+        (lambda project: next(project.rglob("golden.json")).write_text("{"), "golden.json, line 1"),
+        (lambda project: next(project.rglob("edgepack.json")).write_text("[]"), "not an object"),
+        (lambda project: next(project.rglob("edgepack.json")).unlink(), "holds none"),
+    ],
+)
+def test_damage_to_a_project_is_found(bench: Bench, spoil: Any, words: str) -> None:
+    project = bench.render("android", "litert")
+    spoil(project)
+    with pytest.raises(EdgepackError) as caught:
+        appcheck.check(project)
+    assert caught.value.code == "E610"
+    assert words in f"{caught.value.message} {caught.value.why}"
