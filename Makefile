@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # pip's find-links may hold PyTorch's CPU wheel; uv reads its own setting.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
-.PHONY: demo test setup check unit lock schemas clean
+.PHONY: demo test setup check unit lock schemas kill-test clean
 
 demo: setup
 	$(BIN)/edgepack build sample_apps/vision
@@ -42,3 +42,6 @@ schemas: setup
 
 clean:
 	rm -rf $(VENV) dist sample_apps/*/dist
+
+kill-test: setup
+	EDGEPACK_KILLS=100 $(BIN)/python -m pytest tests/e2e/test_kill.py -k killed_at --timeout 7200

@@ -31,6 +31,9 @@ SCHEMA = 1
 MANIFEST = "manifest.json"
 REPORT = "report.json"
 
+_OLD = ".edgepack-old-"
+"""Starts the name of a folder that is on its way out."""
+
 
 class Feed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How an input is made from what a phone has, where edgepack knows it.
@@ -183,6 +186,8 @@ def with_changes(stages: list[StageRecord], before: Report | None) -> list[Stage
 
 
 def _changed(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Names of the parts that differ. old comes from JSON: new must pass through it to be compared."""
+    new = msgspec.json.decode(msgspec.json.encode(new))
     return sorted(part for part in old.keys() | new.keys() if old.get(part) != new.get(part))
 
 
@@ -217,10 +222,18 @@ def locked(dist: Path) -> Iterator[None]:
         dist.mkdir(parents=True, exist_ok=True)
         lock = FileLock(dist / ".edgepack.lock")
         with lock:
-            for left in dist.glob(".edgepack-*"):
-                if left.is_dir():
-                    shutil.rmtree(left, ignore_errors=True)
+            _clean(dist)
             yield
+
+
+def _clean(dist: Path) -> None:
+    """Remove what killed builds left, but put back a folder that one of them had only moved away."""
+    for left in dist.glob(".edgepack-*"):
+        final = dist / left.name.removeprefix(_OLD)
+        if left.name.startswith(_OLD) and not final.exists():
+            left.rename(final)
+        elif left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def staging(dist: Path) -> Path:
@@ -257,12 +270,19 @@ def remove(folder: Path) -> None:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a file or a folder."""
+    """Copy a file, or a folder with the modes of its files."""
     with disk_errors(target):
-        if source.is_dir():
-            shutil.copytree(source, target)
-        else:
+        if not source.is_dir():
             shutil.copyfile(source, target)
+            return
+        target.mkdir()
+        # Not copytree: it hides what went wrong in an error without a number.
+        for path in sorted(source.rglob("*")):
+            place = target / path.relative_to(source)
+            if path.is_dir():
+                place.mkdir()
+            else:
+                shutil.copy(path, place)
 
 
 _AT_FDCWD = -100
@@ -273,8 +293,7 @@ _RENAME_SWAP = 2
 def _exchange(one: Path, other: Path) -> None:
     """Swap two folders in one step of the file system, so that no moment has neither.
 
-    Source: renameat2(2) on Linux ≥ 3.15, renamex_np(2) on macOS ≥ 10.12. Where the file system
-    cannot, two renames leave a moment in which only the old folder under a new name exists.
+    Source: renameat2(2) on Linux ≥ 3.15, renamex_np(2) on macOS ≥ 10.12.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     first, second = os.fsencode(one), os.fsencode(other)
@@ -289,7 +308,15 @@ def _exchange(one: Path, other: Path) -> None:
     number = ctypes.get_errno()
     if number not in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
         raise OSError(number, os.strerror(number), str(other))
-    old = other.with_name(f".edgepack-old-{uuid.uuid4().hex[:8]}")
+    _exchange_slowly(one, other)
+
+
+def _exchange_slowly(one: Path, other: Path) -> None:
+    """Swap two folders where the file system has no such step.
+
+    For a moment `other` exists only under another name; `_clean` puts it back after a kill in it.
+    """
+    old = other.with_name(f"{_OLD}{other.name}")
     other.rename(old)
     one.rename(other)
     old.rename(one)

@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Semaphore
 from typing import Any
@@ -283,7 +283,7 @@ def _manifest(
             signatures=[e.signature for e in model.result.exported],
             feeds=feeds,
         ),
-        artifacts=[_artifact(m) for m in made],
+        artifacts=[_artifact(m, b.plan) for m in made],
         apps=[
             bundle.ManifestApp(
                 platform=wanted.platform, variant=wanted.variant, path=f"apps/{wanted.platform}",
@@ -294,7 +294,11 @@ def _manifest(
     )  # fmt: skip
 
 
-def _artifact(m: Made) -> bundle.ManifestArtifact:
+def _artifact(m: Made, plan: BuildPlan) -> bundle.ManifestArtifact:
+    layouts = {i.name: i.layout for i in plan.inputs}
+    inputs = tuple(
+        replace(t, layout=layouts.get(t.name, t.layout)) for t in m.artifact.signature.inputs
+    )
     return bundle.ManifestArtifact(
         variant=m.variant.id,
         target=m.variant.recipe.target,
@@ -304,7 +308,7 @@ def _artifact(m: Made) -> bundle.ManifestArtifact:
         file=m.artifact.file,
         sha256=m.artifact.sha256,
         bytes=m.artifact.bytes,
-        signature=m.artifact.signature,
+        signature=replace(m.artifact.signature, inputs=inputs),
         versions=dict(sorted(m.artifact.versions.items())),
         environment=m.environment,
         notes=list(m.artifact.notes),

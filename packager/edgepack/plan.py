@@ -28,6 +28,7 @@ from edgepack.wire.types import Dimension, InputSpec, Recipe, Scalar, SourceMode
 DEFAULT_PLATFORMS = ("android", "ios")
 
 SYNTHETIC_CASES = 8
+LONGEST_NAME = 100
 
 SUFFIXES = {
     ".pt2": "exported",
@@ -109,11 +110,12 @@ def resolve(loaded: Loaded, dist: Path) -> BuildPlan:
     """The plan of a config. Raises E105-E113 for names, precisions, options and dimensions that do not fit."""
     config = loaded.config
     source = _source(loaded)
-    name = config.model.name or _slug(Path(source.location).stem)
+    name = _name(loaded) or _slug(Path(source.location).stem)
+    _refuse_twins(loaded)
     variants = _variants(loaded)
-    calibration = _samples(loaded, config.data.calibration, config.data.calibration_cases)
-    _refuse_uncalibrated(loaded, variants, calibration)
-    validation = _samples(loaded, config.data.validation, config.data.validation_cases)
+    calibration = _samples(loaded, "calibration", config.data.calibration_cases)
+    _refuse_uncalibrated(variants, calibration)
+    validation = _samples(loaded, "validation", config.data.validation_cases)
     if validation is None:
         validation = calibration or SamplesPlan(
             kind="synthetic", location="", cases=SYNTHETIC_CASES
@@ -163,6 +165,33 @@ def input_specs(inputs: tuple[Input, ...]) -> tuple[InputSpec, ...]:
     )
 
 
+def _name(loaded: Loaded) -> str:
+    """The model's name as given, "" for none. It becomes the name of folders and files: raises E103."""
+    name = loaded.config.model.name
+    if re.search(r"[/\\\x00-\x1f]", name) or name.startswith(".") or len(name) > LONGEST_NAME:
+        raise problem(
+            loaded, "E103", "wrong value for model.name", ("model", "name"),
+            why="becomes the name of a folder",
+            help="Use no slashes and no leading dot, and at most 100 characters.",
+        )  # fmt: skip
+    return name
+
+
+def _refuse_twins(loaded: Loaded) -> None:
+    """E103 for two inputs, or two outputs, of one name."""
+    for role, specs in (
+        ("inputs", loaded.config.model.inputs),
+        ("outputs", loaded.config.model.outputs),
+    ):
+        names = [spec.name for spec in specs]
+        for position, name in enumerate(names):
+            if name in names[:position]:
+                raise problem(
+                    loaded, "E103", f"wrong value for model.{role}", ("model", role, position, "name"),
+                    why="is the name of another one too", help="Give each a name of its own.",
+                )  # fmt: skip
+
+
 def _source(loaded: Loaded) -> SourceModel:
     model = loaded.config.model
     text, _, factory = (
@@ -209,7 +238,8 @@ def _variants(loaded: Loaded) -> tuple[Variant, ...]:
             ) from error
         options = _options(loaded, registered, settings, place)
         precisions = settings.get("precisions", list(registered.target.default_precisions))
-        if not isinstance(precisions, list) or not precisions:
+        named = isinstance(precisions, list) and all(isinstance(p, str) for p in precisions)
+        if not named or not precisions:
             raise problem(
                 loaded, "E103", "precisions must be a list", (*place, "precisions"),
                 why="expected a list of names", help='precisions = ["fp32"]',
@@ -301,13 +331,14 @@ def _dimension(loaded: Loaded, name: str, size: int | DimensionRange) -> Dimensi
     return Dimension(name=name, minimum=size.min, maximum=size.max, fixed=size.fixed)
 
 
-def _samples(loaded: Loaded, text: str | None, cases: int) -> SamplesPlan | None:
+def _samples(loaded: Loaded, role: str, cases: int) -> SamplesPlan | None:
+    text: str | None = getattr(loaded.config.data, role)
     if text is None:
         return None
     if text == "random":
         raise problem(
-            loaded, "E109", "random samples are refused", ("data", "calibration"),
-            why="random input calibrates ranges that real input never has",
+            loaded, "E109", "random samples are refused", ("data", role),
+            why="random input has statistics that real input never has",
             help="Give real samples: a folder, a glob, or file.py:function. Without any, validation "
             "falls back to synthetic samples and says so.",
         )  # fmt: skip
@@ -315,9 +346,7 @@ def _samples(loaded: Loaded, text: str | None, cases: int) -> SamplesPlan | None
     return SamplesPlan(kind=kind, location=str((loaded.folder / text).absolute()), cases=cases)
 
 
-def _refuse_uncalibrated(
-    loaded: Loaded, variants: tuple[Variant, ...], calibration: SamplesPlan | None
-) -> None:
+def _refuse_uncalibrated(variants: tuple[Variant, ...], calibration: SamplesPlan | None) -> None:
     for variant in variants:
         target = registry.find(variant.recipe.target)
         if target.precision(variant.recipe.precision).needs_calibration and calibration is None:
@@ -347,7 +376,9 @@ def _apps(loaded: Loaded, model: str, variants: tuple[Variant, ...]) -> tuple[Ap
     return tuple(plans)
 
 
-def _app(platform: Literal["android", "ios"], settings: AppSettings, variant: str, model: str) -> AppPlan:
+def _app(
+    platform: Literal["android", "ios"], settings: AppSettings, variant: str, model: str
+) -> AppPlan:
     words = [w for w in re.split(r"[^0-9A-Za-z]+", model) if w]
     plain = "".join(words).lower() or "model"
     plain = plain if plain[0].isalpha() else f"m{plain}"
@@ -416,7 +447,7 @@ def _environments(loaded: Loaded, variants: tuple[Variant, ...]) -> tuple[Enviro
 
 def _interpreter(path: str) -> str:
     """A folder means the Python of the virtual environment in it."""
-    if not path or Path(path).name.startswith("python"):
+    if not path or re.fullmatch(r"(python|pypy)[\d.]*(\.exe)?", Path(path).name):
         return path
     return str(Path(path) / "bin" / "python")
 

@@ -47,21 +47,32 @@ class Registered:
 
 @cache
 def targets() -> dict[str, Registered]:
-    """Every target by name, built-in first. Raises E901 for a registered module without a TARGET."""
+    """Every target by name, built-in first. Raises E105 for a registered module that is none."""
     found: dict[str, Registered] = {}
     modules = [f"edgepack_targets.{name}" for name in BUILT_IN]
-    modules += sorted(point.value for point in entry_points(group=GROUP))
+    modules += sorted(point.module for point in entry_points(group=GROUP))
     for name in modules:
-        module = importlib.import_module(name)
+        try:
+            module = importlib.import_module(name)
+        except ImportError as error:
+            raise _no_target(name, "cannot be imported", str(error)) from error
         target = getattr(module, "TARGET", None)
         if not isinstance(target, Target):
-            raise EdgepackError(
-                "E105",
-                f"{name} is registered as a target but has no TARGET",
-                help=f"Uninstall the package, or ask its author: entry point group {GROUP}.",
-            )
+            raise _no_target(name, "has no TARGET")
+        if target.name in found:
+            other = found[target.name].module
+            raise _no_target(name, f"has the name of another, {target.name!r}", f"It is {other}'s.")
         found[target.name] = Registered(target, name, Path(str(module.__file__)).parent)
     return found
+
+
+def _no_target(module: str, what: str, why: str = "") -> EdgepackError:
+    return EdgepackError(
+        "E105",
+        f"{module} is registered as a target but {what}",
+        why=why,
+        help=f"Uninstall the package, or ask its author: entry point group {GROUP}.",
+    )
 
 
 def find(name: str) -> Registered:
@@ -108,8 +119,9 @@ def packages(module: str) -> dict[str, str]:
 def code_digest(folder: Path) -> str:
     """Digest of the code a job runs: the Python files of `folder` and of the wire."""
     here = Path(__file__).parent
-    files = [*folder.rglob("*.py"), *(here / "wire").glob("*.py"), here / "errors.py"]
-    return digest.of_value(sorted((f.name, digest.of_file(f)) for f in files))
+    files = {f"code/{f.relative_to(folder).as_posix()}": f for f in folder.rglob("*.py")}
+    files |= {f"wire/{f.name}": f for f in (*(here / "wire").glob("*.py"), here / "errors.py")}
+    return digest.of_value(sorted((name, digest.of_file(f)) for name, f in files.items()))
 
 
 @cache

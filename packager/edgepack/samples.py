@@ -9,6 +9,7 @@ import dataclasses
 import glob
 import re
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -35,6 +36,12 @@ ARRAYS = (".npz", ".npy")
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Pillow's mode by number of channels."""
+
+_ARRAY_ERRORS = (
+    EOFError, KeyError, MemoryError, OSError, SyntaxError, ValueError, tokenize.TokenError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What numpy was seen to raise on damaged files."""
 
 _OWN_KEY = re.compile(r"c\d{5,}_i\d+")
 """Names of arrays in files that wire.tensors wrote."""
@@ -185,27 +192,32 @@ def spread(items: list[Any], most: int) -> list[Any]:
 def _arrays(path: Path, names: Sequence[str]) -> list[Case]:
     """The cases of a .npy or .npz: arrays by input name, or a file of cases that edgepack wrote."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return [(loaded,)]
-        with loaded as archive:
-            keys = list(archive.files)
-            if keys and all(_OWN_KEY.fullmatch(k) for k in keys):
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return [(loaded,)]
+            if loaded.files and all(_OWN_KEY.fullmatch(k) for k in loaded.files):
                 return list(tensors.load(path))
-            wanted = list(names) or keys
-            missing = [n for n in wanted if n not in keys]
-            if missing and len(keys) == len(wanted) == 1:
-                wanted, missing = keys, []
-            if missing:
-                raise EdgepackError(
-                    "E221",
-                    f"{path.name} has no array {missing[0]!r}",
-                    why=f"It has: {', '.join(keys)}. The model's inputs: {', '.join(wanted)}.",
-                    help="Save one array per input under the input's name: np.savez(path, image=...).",
-                )
-            return [tuple(archive[n] for n in wanted)]
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+            return [_named_arrays(path, loaded, names)]
+    except _ARRAY_ERRORS as error:
         raise _unreadable(path, error) from error
+
+
+def _named_arrays(path: Path, archive: np.lib.npyio.NpzFile, names: Sequence[str]) -> Case:
+    """The arrays called `names`, or all; a single one needs no name. Raises E221."""
+    keys = list(archive.files)
+    wanted = list(names) or keys
+    if len(keys) == len(wanted) == 1:
+        wanted = keys
+    missing = [n for n in wanted if n not in keys]
+    if missing:
+        raise EdgepackError(
+            "E221",
+            f"{path.name} has no array {missing[0]!r}",
+            why=f"It has: {', '.join(keys)}. The model's inputs: {', '.join(wanted)}.",
+            help="Save one array per input under the input's name: np.savez(path, image=...).",
+        )
+    return tuple(archive[n] for n in wanted)
 
 
 def _image_case(path: Path, inputs: Sequence[Input], signature: Signature) -> Case:

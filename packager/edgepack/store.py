@@ -191,16 +191,17 @@ def disk_errors(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        where = error.filename2 or error.filename or place
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise EdgepackError(
                 "E303",
-                f"no space left for {error.filename or place}",
+                f"no space left for {where}",
                 help="Free some space (`edgepack cache prune`), or set EDGEPACK_CACHE to a larger disk.",
             ) from error
         if error.errno in _UNWRITABLE:
             raise EdgepackError(
                 "E304",
-                f"cannot write {error.filename or place}",
+                f"cannot write {where}",
                 why=str(error.strerror),
                 help="Make the folder writable, or choose another: EDGEPACK_CACHE for the cache, "
                 "--dist for the output.",
