@@ -5,6 +5,7 @@ Unknown keys, wrong types and wrong values are shown as compilers do: file, line
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from difflib import get_close_matches
@@ -19,6 +20,11 @@ from edgepack.errors import EdgepackError
 
 FILE_NAME = "edgepack.toml"
 SCHEMA = 1
+LONGEST_NAME = 100
+INTEGERS_END = 2**63
+
+_NO_NAME = re.compile(r"^\.|[/\\\x00-\x1f]")
+"""What a folder's name must not hold."""
 
 Positive = Annotated[int, Meta(ge=1)]
 Dtype = Literal["float32", "float16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool"]
@@ -199,6 +205,51 @@ def check(data: dict[str, Any], text: str, path: Path) -> Config:
         raise _explained(str(error), data, text, path) from error
 
 
+def refuse_odd_values(loaded: Loaded) -> None:
+    """E103 for what the type of a value allows but its use does not."""
+    _refuse_odd_numbers(loaded, msgspec.to_builtins(loaded.config), ())
+    model = loaded.config.model
+    if _NO_NAME.search(model.name) or len(model.name) > LONGEST_NAME:
+        raise problem(
+            loaded, "E103", "wrong value for model.name", ("model", "name"),
+            why="becomes the name of a folder",
+            help="Use no slashes and no leading dot, and at most 100 characters.",
+        )  # fmt: skip
+    for position, spec in enumerate(model.inputs):
+        if spec.range and spec.range[0] > spec.range[1]:
+            raise problem(
+                loaded, "E103", f"wrong value for model.inputs.{position}.range",
+                ("model", "inputs", position, "range"),
+                why="is upside down", help="range = [lowest, highest]",
+            )  # fmt: skip
+    for role, specs in (("inputs", model.inputs), ("outputs", model.outputs)):
+        names = [spec.name for spec in specs]
+        for position, name in enumerate(names):
+            if name in names[:position]:
+                raise problem(
+                    loaded, "E103", f"wrong value for model.{role}.{position}.name",
+                    ("model", role, position, "name"),
+                    why="is the name of another one too", help="Give each a name of its own.",
+                )  # fmt: skip
+
+
+def _refuse_odd_numbers(loaded: Loaded, value: Any, place: tuple[str | int, ...]) -> None:
+    """E103 for NaN, infinity and integers beyond 64 bits, which JSON cannot carry."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_odd_numbers(loaded, item, (*place, key))
+    elif isinstance(value, (list, tuple)):
+        for position, item in enumerate(value):
+            _refuse_odd_numbers(loaded, item, (*place, position))
+    elif (isinstance(value, float) and not math.isfinite(value)) or (
+        isinstance(value, int) and abs(value) >= INTEGERS_END
+    ):
+        raise problem(
+            loaded, "E103", f"wrong value for {'.'.join(map(str, place))}", place,
+            why="is no number that can be used", help="Give a finite number of at most 64 bits.",
+        )  # fmt: skip
+
+
 def problem(
     loaded: Loaded,
     code: str,
@@ -219,8 +270,8 @@ def problem(
 
 def excerpt(text: str, path: Path, line: int, column: int, length: int, say: str) -> str:
     """A line of the file with a caret below it. line and column count from 1."""
-    lines = text.splitlines() or [""]
-    source = lines[min(line, len(lines)) - 1]
+    lines = text.split("\n")  # TOML's own idea of a line, which splitlines does not share.
+    source = lines[min(line, len(lines)) - 1].rstrip("\r")
     gutter = " " * len(str(line))
     caret = " " * (column - 1) + "^" * max(1, length)
     return (
@@ -229,7 +280,7 @@ def excerpt(text: str, path: Path, line: int, column: int, length: int, say: str
 
 
 def _explained(said: str, data: dict[str, Any], text: str, path: Path) -> EdgepackError:
-    """Msgspec's sentence as an error of ours: which key, where it stands, what was meant."""
+    """A sentence of msgspec's as an error of ours: which key, where it stands, what was meant."""
     sentence, _, at = said.partition(" - at ")
     place = _place(at, data)
     unknown = re.search(r"unknown field `(.+?)`", sentence)
@@ -259,7 +310,7 @@ _NOTHING = Config(schema=1, model=Model(source=""))
 
 
 def suggestion(word: str, known: list[str]) -> str:
-    """ "Did you mean …?" when one of the known words is close, else ""."""
+    """The question "Did you mean …?" when one of the known words is close, else ""."""
     close = get_close_matches(word, known, n=1)
     return f"Did you mean {close[0]!r}?" if close else ""
 

@@ -27,8 +27,9 @@ class Console:
         """quiet: only errors and the answer."""
         self.json = json
         self.quiet = quiet
-        self._error = RichConsole(stderr=True, highlight=False, soft_wrap=True)
-        self._out = RichConsole(highlight=False, soft_wrap=True)
+        # emoji: a path such as "a:key:b" is printed as it is.
+        self._error = RichConsole(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+        self._out = RichConsole(highlight=False, soft_wrap=True, emoji=False)
         self._running: dict[str, tuple[str, float, str]] = {}
         self._lock = Lock()
         self._live: Live | None = None

@@ -138,9 +138,8 @@ def _misses(tensor: TensorParity, limits: ParityLimits) -> list[Miss]:
 def _tensor(name: str, pairs: list[tuple[Array, Array]]) -> TensorParity:
     """All metrics of one output over its cases."""
     dtype = str(pairs[0][0].dtype)
-    peak = max(
-        (float(np.abs(r.astype(np.float64)).max(initial=0.0)) for r, _ in pairs), default=0.0
-    )
+    # np.max, unlike max, lets no NaN slip through behind a number.
+    peak = float(np.max([np.abs(r.astype(np.float64)).max(initial=0.0) for r, _ in pairs]))
     if not np.isfinite(peak):
         raise EdgepackError("E501", f"the reference of output {name!r} holds NaN or Inf")
     values: dict[str, list[float]] = {m: [] for m in HIGHER_IS_BETTER if m != "argmax_agreement"}
@@ -227,11 +226,13 @@ def cosine(reference: Array, actual: Array) -> float:
 def agreement(reference: Array, actual: Array) -> float | None:
     """Fraction of positions where the largest element along the last axis is the same.
 
-    Integer and bool tensors: fraction of equal elements. None for float tensors whose last axis has
-    fewer than two elements.
+    Integer and bool tensors: fraction of equal elements. None for empty tensors, and for float tensors
+    whose last axis has fewer than two elements.
     """
+    if reference.size == 0:
+        return None
     if reference.dtype.kind != "f":
-        return float((reference == actual).mean()) if reference.size else 1.0
+        return float((reference == actual).mean())
     if reference.ndim == 0 or reference.shape[-1] < 2:  # noqa: PLR2004 one element is always the largest
         return None
     return float((reference.argmax(-1) == actual.argmax(-1)).mean())

@@ -20,6 +20,7 @@ from edgepack.config import (
     Loaded,
     ParityLimits,
     problem,
+    refuse_odd_values,
     suggestion,
 )
 from edgepack.errors import EdgepackError
@@ -28,7 +29,6 @@ from edgepack.wire.types import Dimension, InputSpec, Recipe, Scalar, SourceMode
 DEFAULT_PLATFORMS = ("android", "ios")
 
 SYNTHETIC_CASES = 8
-LONGEST_NAME = 100
 
 SUFFIXES = {
     ".pt2": "exported",
@@ -108,10 +108,10 @@ class BuildPlan:
 
 def resolve(loaded: Loaded, dist: Path) -> BuildPlan:
     """The plan of a config. Raises E105-E113 for names, precisions, options and dimensions that do not fit."""
+    refuse_odd_values(loaded)
     config = loaded.config
     source = _source(loaded)
-    name = _name(loaded) or _slug(Path(source.location).stem)
-    _refuse_twins(loaded)
+    name = config.model.name or _slug(Path(source.location).stem)
     variants = _variants(loaded)
     calibration = _samples(loaded, "calibration", config.data.calibration_cases)
     _refuse_uncalibrated(variants, calibration)
@@ -163,33 +163,6 @@ def input_specs(inputs: tuple[Input, ...]) -> tuple[InputSpec, ...]:
         )
         for i in inputs
     )
-
-
-def _name(loaded: Loaded) -> str:
-    """The model's name as given, "" for none. It becomes the name of folders and files: raises E103."""
-    name = loaded.config.model.name
-    if re.search(r"[/\\\x00-\x1f]", name) or name.startswith(".") or len(name) > LONGEST_NAME:
-        raise problem(
-            loaded, "E103", "wrong value for model.name", ("model", "name"),
-            why="becomes the name of a folder",
-            help="Use no slashes and no leading dot, and at most 100 characters.",
-        )  # fmt: skip
-    return name
-
-
-def _refuse_twins(loaded: Loaded) -> None:
-    """E103 for two inputs, or two outputs, of one name."""
-    for role, specs in (
-        ("inputs", loaded.config.model.inputs),
-        ("outputs", loaded.config.model.outputs),
-    ):
-        names = [spec.name for spec in specs]
-        for position, name in enumerate(names):
-            if name in names[:position]:
-                raise problem(
-                    loaded, "E103", f"wrong value for model.{role}", ("model", role, position, "name"),
-                    why="is the name of another one too", help="Give each a name of its own.",
-                )  # fmt: skip
 
 
 def _source(loaded: Loaded) -> SourceModel:

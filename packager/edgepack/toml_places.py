@@ -22,9 +22,12 @@ def find(text: str, keys: tuple[str | int, ...]) -> Place:
         node = found.get(keys[:length])
         if node is not None:
             line, column = node.start_point
-            prefix = text.splitlines()[line].encode()[:column].decode(errors="replace")
+            source = text.split("\n")[line].encode()
             end = node.end_point[1] if node.end_point[0] == line else column + 1
-            return line + 1, len(prefix) + 1, max(1, end - column)
+            prefix, marked = (
+                part.decode(errors="replace") for part in (source[:column], source[column:end])
+            )
+            return line + 1, len(prefix) + 1, max(1, len(marked))
     return 1, 1, 1
 
 
