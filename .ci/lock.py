@@ -52,11 +52,10 @@ def resolve(requirements: tuple[str, ...]) -> str:
     blocks = re.split(r"^(?=\S)", done.stdout, flags=re.MULTILINE)
     kept = []
     for block in blocks:
-        if block.startswith(CUDA_ONLY):
-            continue
         if block.startswith(UNHASHED):
-            block = block.partition(" \\")[0].strip() + "\n"
-        kept.append(block)
+            kept.append(block.partition(" \\")[0].strip() + "\n")
+        elif not block.startswith(CUDA_ONLY):
+            kept.append(block)
     return "".join(kept)
 
 

@@ -265,7 +265,9 @@ def _uv(arguments: list[str], report: Report) -> subprocess.CompletedProcess[str
     from uv import find_uv_bin
 
     process = subprocess.Popen(
-        [find_uv_bin(), *arguments, "--no-config", "--no-progress"],
+        [find_uv_bin(), *arguments, "--no-progress"],
+        # The user's own uv settings count; those of whatever project is around do not.
+        cwd=cache_folder(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -32,7 +32,7 @@ class EdgepackError(Exception):
         message: str,
         *,
         why: str = "",
-        help: str = "",
+        help: str = "",  # noqa: A002 the word that compilers print
         log: str = "",
     ) -> None:
         super().__init__(f"{code}: {message}")

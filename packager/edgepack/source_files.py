@@ -10,7 +10,6 @@ from edgepack.errors import EdgepackError
 from edgepack.wire import digest
 from edgepack.wire.types import SourceModel
 
-
 _TITLES = {"exported": "torch.export", "torchscript": "TorchScript"}
 
 

@@ -57,7 +57,9 @@ def main(target: str, out: Path) -> None:
     with torch.inference_mode():
         reference = [model(case).numpy() for case in cases]
     outputs = globals()[target](model, cases, out)
-    worst = max((np.abs(a - b).max() for a, b in zip(reference, outputs, strict=False)), default=0.0)
+    worst = max(
+        (np.abs(a - b).max() for a, b in zip(reference, outputs, strict=False)), default=0.0
+    )
     print(f"{target}: {len(outputs)} cases, largest difference {worst:.3g}")  # noqa: T201
 
 

@@ -43,7 +43,16 @@ def main(target: str, pairs: int) -> None:
             (place / "cache" / "environments").symlink_to(envs.cache_folder() / "environments")
             own = {**os.environ, "EDGEPACK_CACHE": str(place / "cache")}
             edgepack = str(Path(sys.executable).with_name("edgepack"))
-            build = [edgepack, "build", "--target", target, "--precision", "fp32", "--allow", "not-run"]
+            build = [
+                edgepack,
+                "build",
+                "--target",
+                target,
+                "--precision",
+                "fp32",
+                "--allow",
+                "not-run",
+            ]
             ours = timed(build, own, sample)
             bare = [str(both.python), str(Path(__file__).with_name("bare.py")), target, scratch]
             theirs = timed(bare, {**os.environ, "PYTHONPATH": str(sample)}, sample)
@@ -54,4 +63,6 @@ def main(target: str, pairs: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "litert", int(sys.argv[2]) if len(sys.argv) > 2 else 5)
+    main(
+        sys.argv[1] if len(sys.argv) > 1 else "litert", int(sys.argv[2]) if len(sys.argv) > 2 else 5
+    )

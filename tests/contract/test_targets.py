@@ -193,9 +193,7 @@ def test_a_bad_job_gives_a_coded_error(bench: Workbench, name: str) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 @pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04" + b"\0" * 40])
-def test_a_bad_artifact_gives_a_coded_error(
-    bench: Workbench, name: str, content: bytes
-) -> None:
+def test_a_bad_artifact_gives_a_coded_error(bench: Workbench, name: str, content: bytes) -> None:
     registered = registry.find(name)
     path = bench.folder / f"bad{registered.target.suffix}"
     path.write_bytes(content)

@@ -41,7 +41,13 @@ def test_build_inspect_validate_and_the_planted_lie(
         assert "pass" in right.out
         assert "synthetic" in right.out
         wrong = edgepack(
-            "validate", path, "--against", "factories.py:other_weights", *IMAGE, "--json", cwd=project
+            "validate",
+            path,
+            "--against",
+            "factories.py:other_weights",
+            *IMAGE,
+            "--json",
+            cwd=project,
         )
         assert wrong.code == 1, wrong.err
         assert wrong.json["verdict"] == "fail"
@@ -101,7 +107,9 @@ def test_init_writes_a_file_that_builds(edgepack: Callable[..., Any], project: P
 def test_changed_weights_are_seen_through_an_imported_module(
     edgepack: Callable[..., Any], project: Path
 ) -> None:
-    (project / "net.py").write_text("from factories import small\n\n\ndef make():\n    return small()\n")
+    (project / "net.py").write_text(
+        "from factories import small\n\n\ndef make():\n    return small()\n"
+    )
     build = ("build", "net.py:make", "--target", "litert", *IMAGE, "--json")
     first = edgepack(*build, cwd=project)
     assert first.code == 0, first.err

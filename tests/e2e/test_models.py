@@ -133,4 +133,3 @@ def test_swapped_outputs_fail(edgepack: Callable[..., Any], tmp_path: Path) -> N
         assert wrong.code == 1, wrong.err
         assert {m["output"] for m in wrong.json["misses"]} == {"mean", "scale"}
         assert {m["metric"] for m in wrong.json["misses"]} == {"max_abs", "cosine"}
-

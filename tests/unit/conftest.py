@@ -21,9 +21,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     if sys.platform != "linux":
         pytest.skip("small disks are mounted on Linux only")
+    folder = pyfuncitem.funcargs["tmp_path"] / "as-root"
     done = subprocess.run(
-        ["unshare", "--user", "--map-root-user", "--mount", sys.executable, "-m", "pytest",
-         "-q", "-p", "no:cacheprovider", pyfuncitem.nodeid],
+        ["unshare", "--user", "--map-root-user", "--mount", sys.executable, "-m", "pytest", "-q",
+         "-p", "no:cacheprovider", f"--basetemp={folder}", pyfuncitem.nodeid],
         cwd=pyfuncitem.config.rootpath, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -52,6 +53,6 @@ def read_only() -> Callable[[Path], None]:
     """read_only(folder of a disk): nothing can be written to it from now on."""
 
     def remount(folder: Path) -> None:
-        subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+        subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
 
     return remount

@@ -36,20 +36,32 @@ def wheel(folder: Path, name: str, version: str, files: dict[str, str]) -> None:
             archive.writestr(path, text)
 
 
-@pytest.fixture
-def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def prepared(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A lock of one small package; uv finds it in a folder and nowhere else."""
-    wheels = tmp_path / "wheels"
+    wheels = folder / "wheels"
     wheel(wheels, "tinypure", "1.0", {"__init__.py": "ANSWER = 42\n"})
     for name in envs._UV_INDEX_SETTINGS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("UV_FIND_LINKS", str(wheels))
     monkeypatch.setenv("UV_NO_INDEX", "1")
-    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
-    monkeypatch.setenv("EDGEPACK_CACHE", str(tmp_path / "cache"))
-    path = tmp_path / "lock.txt"
+    monkeypatch.setenv("UV_CACHE_DIR", str(folder / "uv-cache"))
+    monkeypatch.setenv("EDGEPACK_CACHE", str(folder / "cache"))
+    path = folder / "lock.txt"
     path.write_text("tinypure==1.0\n")
     return path
+
+
+@pytest.fixture
+def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The lock of one small package, in a cache of the test's own."""
+    return prepared(tmp_path, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> envs.Environment:
+    """An environment that is there already, for tests that leave it as it is."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        return envs.ensure(SPEC, prepared(tmp_path_factory.mktemp("ready"), monkeypatch), quiet)
 
 
 def quiet(_: str) -> None:
@@ -274,15 +286,15 @@ def test_the_first_of_two_versions_on_the_path_counts(lock: Path, tmp_path: Path
     assert envs.describe(made.python).distributions == ("other-name-x-2.0", "tinypure-1.0")
 
 
-def test_a_named_environment_that_fits_is_taken_as_it_is(lock: Path) -> None:
-    made = envs.ensure(SPEC, lock, quiet)
-    found = envs.existing(SPEC, made.python)
-    assert found.python == made.python
+def test_a_named_environment_that_fits_is_taken_as_it_is(ready: envs.Environment) -> None:
+    found = envs.existing(SPEC, ready.python)
+    assert found.python == ready.python
     assert not found.managed
-    assert found.digest == envs.existing(SPEC, made.python).digest
-    (site,) = made.python.parent.parent.glob("lib/python*/site-packages")
+    assert found.digest == envs.existing(SPEC, ready.python).digest
+    (site,) = ready.python.parent.parent.glob("lib/python*/site-packages")
     (site / "more-1.0.dist-info").mkdir()
-    assert envs.existing(SPEC, made.python).digest != found.digest
+    assert envs.existing(SPEC, ready.python).digest != found.digest
+    (site / "more-1.0.dist-info").rmdir()
 
 
 @pytest.mark.parametrize(
@@ -293,12 +305,13 @@ def test_a_named_environment_that_fits_is_taken_as_it_is(lock: Path) -> None:
         ("Not_There==1", "lacks Not_There"),
     ],
 )
-def test_a_requirement_that_is_not_met_is_e305(lock: Path, requirement: str, message: str) -> None:
-    made = envs.ensure(SPEC, lock, quiet)
+def test_a_requirement_that_is_not_met_is_e305(
+    ready: envs.Environment, requirement: str, message: str
+) -> None:
     asking = EnvironmentSpec(
         name="tiny", python=">=3.11", requirements=("tinypure", requirement), lock="", probe=()
     )  # fmt: skip
-    error = refusal(lambda: envs.existing(asking, made.python))
+    error = refusal(lambda: envs.existing(asking, ready.python))
     assert error.code == "E305"
     assert error.message.endswith(message)
     assert requirement in error.why

@@ -108,6 +108,19 @@ def test_a_nan_reference_is_refused() -> None:
     assert caught.value.code == "E501"
 
 
+def test_a_nan_in_a_later_case_of_the_reference_is_refused_too() -> None:
+    reference = [(np.array([1.0]),), (np.array([np.nan]),), (np.array([2.0]),)]
+    with pytest.raises(EdgepackError) as caught:
+        parity.compare(("y",), reference, [(np.array([1.0]),)] * 3)
+    assert caught.value.code == "E501"
+
+
+def test_outputs_without_elements_agree() -> None:
+    for dtype in (np.float32, np.int64):
+        empty = [(np.zeros((0, 5), dtype),)]
+        assert judged(empty, empty, LIMITS["int8"]).verdict == "pass"
+
+
 def test_not_run_is_no_pass() -> None:
     report = not_run("coreml-fp16", "no runtime", LIMITS["fp16"], "real")
     assert report.verdict == "not-run"

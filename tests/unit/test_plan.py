@@ -297,9 +297,16 @@ def test_a_model_without_a_name_is_called_after_its_file(
         # the model
         ('"flowers"', '"../flowers"', "E103", "wrong value for model.name", '"../flowers"', ""),
         ('"flowers"', '".flowers"', "E103", "wrong value for model.name", '".flowers"', ""),
-        ('"tokens"', '"image"', "E103", "wrong value for model.inputs", '"image"', ""),
+        ('"tokens"', '"image"', "E103", "wrong value for model.inputs.1.name", '"image"', ""),
         ('name = "scores"', 'name = "a"\n[[model.outputs]]\nname = "a"', "E103",
-         "wrong value for model.outputs", '"a"', ""),
+         "wrong value for model.outputs.1.name", '"a"', ""),
+        ("job_seconds = 60", "job_seconds = inf", "E103", "wrong value for limits.job_seconds", "inf", ""),
+        ("min_sqnr_db = 33", "min_sqnr_db = nan", "E103", "wrong value for parity.int8.min_sqnr_db",
+         "nan", ""),
+        ("1000000000", "99999999999999999999", "E103", "wrong value for limits.memory_bytes",
+         "99999999999999999999", ""),
+        ("[0, 100]", "[100, 0]", "E103", "wrong value for model.inputs.1.range", "[100, 0]", ""),
+        ("[0, 100]", "[0, inf]", "E103", "wrong value for model.inputs.1.range.1", "inf", ""),
         ('python = ".venv"', 'python = ".venv"\nrequirements = "r.txt"', "E103",
          "wrong value for model.python", '".venv"', ""),
         ("train/export.py:make_model", "train/export.py", "E204",
@@ -344,3 +351,20 @@ def test_a_plan_from_flags_alone_has_no_caret(tmp_path: Path) -> None:
         plan.resolve(loaded, tmp_path)
     assert caught.value.code == "E105"
     assert "-->" not in caught.value.why
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "# a\u2028b\n",
+        "# a\x85b\n",
+        "# crlf\r\n",
+        'python = """two\nlines"""\r\n',
+        'name = "日本\u2028"\n',
+    ],
+)
+def test_a_caret_stands_in_the_line_that_toml_counts(tmp_path: Path, before: str) -> None:
+    text = f'schema = 1\n[model]\nsource = "a.pt2"\n{before}[targets."größe"]\n'
+    error = refusal(tmp_path, text)
+    assert error.code == "E105"
+    assert shown(error) == 'targets."größe"'

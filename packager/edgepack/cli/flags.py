@@ -113,7 +113,7 @@ def _targets(
                 f"--precision names {name!r}, which is not built",
                 help=f"Add --target {name}.",
             )
-    for name in result:
+    for name, settings in result.items():
         own = [
             p for t, _, p in (text.rpartition("=") for text in precisions)
             if not t or registry.find(t).target.name == name
@@ -121,7 +121,7 @@ def _targets(
         for precision in own:
             _check_precision(name, precision)
         if own:
-            result[name]["precisions"] = own
+            settings["precisions"] = own
     return result
 
 

@@ -94,8 +94,9 @@ def peak_rss_bytes() -> int:
 
     On Linux from /proc: ru_maxrss there starts at the peak of the process that started this one.
     """
-    if sys.platform == "linux":
-        for line in Path("/proc/self/status").read_bytes().splitlines():
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_bytes().splitlines():
             if line.startswith(b"VmHWM:"):
                 return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -130,10 +131,11 @@ def wait_for_go(modules: list[str]) -> None:
         os._exit(1)
 
     threading.Thread(target=end_with_host, daemon=True).start()
-    # The thread cannot run while native code holds the interpreter: on Linux the kernel's SIGIO, whose
-    # default is to terminate, then ends this process and the children in its group.
-    fcntl.fcntl(pipe, fcntl.F_SETOWN, -os.getpid() if leads else os.getpid())
-    fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
+    if sys.platform == "linux":
+        # The thread cannot run while native code holds the interpreter. The kernel's SIGIO then ends
+        # this process and the children in its group: to terminate is its default on Linux.
+        fcntl.fcntl(pipe, fcntl.F_SETOWN, -os.getpid() if leads else os.getpid())
+        fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def main(argv: list[str]) -> int:

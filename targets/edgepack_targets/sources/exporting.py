@@ -465,7 +465,7 @@ def embedding_ranges(
                 if user.op == "call_function" and user not in seen and _moves(str(user.target)):
                     seen.add(user)
                     front.append(user)
-    return tuple(dict((f[0], f) for f in found).values())
+    return tuple({name: (name, low, high) for name, low, high in found}.values())
 
 
 def _moves(target: str) -> bool:

@@ -1,4 +1,4 @@
-"""A few operations of Core ML's language in numpy, to check numbers where no Core ML runs.
+"""Some operations of Core ML's language in numpy, to check numbers where no Core ML runs.
 
 Written from Apple's operation reference, not from the code under test. Floats of 16 bits are computed in
 32 and rounded after every operation. An operation that is not in the table fails the test that meets it.
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from edgepack_targets.coreml import package
 
 Array = np.ndarray[Any, Any]
@@ -109,7 +110,9 @@ def _reshape(x: Array, shape: Array) -> Array:
     return x.reshape([x.shape[i] if n == 0 else n for i, n in enumerate(_ints(shape))])
 
 
-def _split(x: Array, axis: Any, num_splits: Any = None, split_sizes: Any = None) -> tuple[Array, ...]:
+def _split(
+    x: Array, axis: Any, num_splits: Any = None, split_sizes: Any = None
+) -> tuple[Array, ...]:
     if split_sizes is None:
         return tuple(np.split(x, int(num_splits), int(axis)))
     return tuple(np.split(x, np.cumsum(_ints(split_sizes))[:-1], int(axis)))
@@ -120,9 +123,7 @@ def _gather(x: Array, indices: Array, axis: Any = 0, **_: Any) -> Array:
     return np.take(x, np.asarray(indices).astype(np.int64), int(axis))
 
 
-def _scatter(
-    data: Array, indices: Array, updates: Array, axis: Any, mode: str, **_: Any
-) -> Array:
+def _scatter(data: Array, indices: Array, updates: Array, axis: Any, mode: str, **_: Any) -> Array:
     made = data.copy()
     moved, pieces = np.moveaxis(made, int(axis), 0), np.moveaxis(updates, int(axis), 0)
     for place, piece in zip(_ints(indices), pieces, strict=True):
@@ -156,9 +157,7 @@ def _rnn(
     function = {"tanh": np.tanh, "relu": lambda v: np.maximum(v, 0)}[activation]
     hidden, sequence = initial_h, []
     for step in x:
-        hidden = function(
-            step @ weight_ih.T + hidden @ weight_hh.T + (0 if bias is None else bias)
-        )
+        hidden = function(step @ weight_ih.T + hidden @ weight_hh.T + (0 if bias is None else bias))
         sequence.append(hidden)
     return np.stack(sequence), hidden
 
@@ -180,12 +179,23 @@ def _softmax(x: Array, axis: Any = -1) -> Array:
     return powers / powers.sum(int(axis), keepdims=True)
 
 
+def _clip(x: Array, alpha: Any, beta: Any) -> Array:
+    return np.minimum(np.maximum(x, alpha), beta)
+
+
+def _select(cond: Array, a: Array, b: Array) -> Array:
+    return np.where(cond, a, b)
+
+
 def _unary(function: Callable[[Array], Array]) -> Callable[..., Array]:
     return lambda x, **_: function(x)
 
 
 def _binary(function: Callable[[Array, Array], Array]) -> Callable[..., Array]:
-    return lambda x, y: function(x, y)
+    def call(x: Array, y: Array) -> Array:
+        return function(x, y)
+
+    return call
 
 
 def _reduced(function: Callable[..., Array]) -> Callable[..., Array]:
@@ -237,11 +247,14 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
         x, int(axis), keepdims=bool(keep_dims)
     ),
     "cast": lambda x, dtype: x.astype({"fp16": "float16", "fp32": "float32"}.get(dtype, dtype)),
-    "clip": lambda x, alpha, beta: np.clip(x, alpha, beta),
+    "clip": _clip,
     "concat": lambda values, axis, **_: np.concatenate(values, int(axis)),
     "constexpr_affine_dequantize": _dequantize,
     "expand_dims": lambda x, axes: np.expand_dims(x, tuple(_ints(axes))),
     "gather": _gather,
+    "gather_along_axis": lambda x, indices, axis=0, **_: np.take_along_axis(
+        x, indices.astype(np.int64), int(axis)
+    ),
     "gelu": _gelu,
     "linear": lambda x, weight, bias=0: x @ weight.T + bias,
     "lstm": _lstm,
@@ -250,7 +263,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "reverse": lambda x, axes=None: np.flip(x, _axes(x, axes)),
     "rnn": _rnn,
     "scatter": _scatter,
-    "select": lambda cond, a, b: np.where(cond, a, b),
+    "select": _select,
     "slice_by_index": _slice,
     "softmax": _softmax,
     "split": _split,
