@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
 import sys
+import typing
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -58,17 +60,13 @@ def environment(shared_cache: Path) -> Callable[[str], Environment]:
     return get
 
 
-@pytest.fixture
-def worker(
-    tmp_path: Path, environment: Callable[[str], Environment]
+def _worker(
+    folder: Path, environment: Callable[[str], Environment]
 ) -> Iterator[Callable[..., Any]]:
-    """worker(entry, argument, environment name) -> the job's value, decoded into its dataclass."""
-    import typing
-
     import edgepack.wire.types as wire_types
 
-    store = Store(tmp_path / "worker-store")
-    jobs = Jobs(store, Limits(seconds=600), lambda *_: None, tmp_path / "logs")
+    store = Store(folder / "worker-store")
+    jobs = Jobs(store, Limits(seconds=600), lambda *_: None, folder / "logs")
 
     def run(entry: str, argument: Any, name: str) -> Any:
         module, _, function = entry.partition(":")
@@ -78,13 +76,29 @@ def worker(
             user_code=module.startswith("edgepack_targets.sources"),
         )  # fmt: skip
         value = jobs.run(call).value
-        loaded = __import__(module, fromlist=[function])
-        returned = typing.get_type_hints(getattr(loaded, function), vars(wire_types)).get("return")
-        return msgspec.convert(value, returned) if isinstance(returned, type) else value
+        loaded = importlib.import_module(module)
+        hints = typing.get_type_hints(getattr(loaded, function), vars(wire_types))
+        return msgspec.convert(value, hints["return"])
 
     yield run
     jobs.close()
     store.close()
+
+
+@pytest.fixture
+def worker(
+    tmp_path: Path, environment: Callable[[str], Environment]
+) -> Iterator[Callable[..., Any]]:
+    """worker(entry, argument, environment name) -> the job's value, decoded into its dataclass."""
+    yield from _worker(tmp_path, environment)
+
+
+@pytest.fixture(scope="session")
+def session_worker(
+    tmp_path_factory: pytest.TempPathFactory, environment: Callable[[str], Environment]
+) -> Iterator[Callable[..., Any]]:
+    """As `worker`, for what many tests share."""
+    yield from _worker(tmp_path_factory.mktemp("worker"), environment)
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ PRECISIONS = [
     for p in registry.targets()[name].target.precisions
 ]
 MODELS = Path(__file__).with_name("tiny_models.py")
+SOURCES = "edgepack_targets.sources.torch"
 
 INPUTS = {
     "make_convolution": (InputSpec(name="image", dtype="float32", shape=(1, 3, 8, 8)),),
@@ -45,61 +46,74 @@ INPUTS = {
 
 
 class Workbench:
-    """Exports tiny models once per test and converts them."""
+    """Exports and converts the tiny models; what was made once serves every test."""
 
     def __init__(self, worker: Callable[..., Any], folder: Path) -> None:
         self.worker = worker
         self.folder = folder
+        self._exported: dict[str, ExportResult] = {}
+        self._converted: dict[tuple[str, ...], tuple[Artifact, Path]] = {}
 
     def export(self, factory: str) -> ExportResult:
-        out = self.folder / factory
-        out.mkdir(exist_ok=True)
-        source = SourceModel(kind="factory", location=str(MODELS), factory=factory)
-        job = ExportJob(
-            source=source, inputs=INPUTS[factory], outputs=(), dimensions=(), forms=("fixed",),
-            examples="", out=str(out),
-        )  # fmt: skip
-        result: ExportResult = self.worker("edgepack_targets.sources.torch:export", job, "torch")
-        return result
+        """The exported factory."""
+        if factory not in self._exported:
+            out = self.folder / factory
+            out.mkdir()
+            source = SourceModel(kind="factory", location=str(MODELS), factory=factory)
+            job = ExportJob(
+                source=source, inputs=INPUTS[factory], outputs=(), dimensions=(), forms=("fixed",),
+                examples="", out=str(out),
+            )  # fmt: skip
+            self._exported[factory] = self.worker(f"{SOURCES}:export", job, "torch")
+        return self._exported[factory]
 
     def images(self) -> Path:
+        """Calibration samples."""
         path = self.folder / "images.npz"
-        job = SamplesJob(
-            location=str(MODELS), function="images", project="", names=("image",), limit=8,
-            out=str(path),
-        )  # fmt: skip
-        self.worker("edgepack_targets.sources.torch:samples", job, "torch")
+        if not path.exists():
+            job = SamplesJob(
+                location=str(MODELS), function="images", project="", names=("image",), limit=8,
+                out=str(path),
+            )  # fmt: skip
+            self.worker(f"{SOURCES}:samples", job, "torch")
         return path
 
     def convert(
-        self, name: str, precision: str, factory: str, result: ExportResult, out: str = "out"
+        self, name: str, precision: str, factory: str, turn: str = "one", model: Path | None = None
     ) -> tuple[Artifact, Path]:
+        """The artifact of a precision and where it lies. turn: conversions of two turns share nothing."""
+        key = (name, precision, factory, turn)
+        if key in self._converted and model is None:
+            return self._converted[key]
         registered = registry.find(name)
-        folder = self.folder / f"{name}-{precision}-{out}"
-        folder.mkdir()
+        exported = self.export(factory).exported[0]
+        folder = self.folder / "-".join(key)
+        folder.mkdir(exist_ok=True)
         wanted = registered.precision(precision)
-        base = ""
-        if wanted.base:
-            base = str(self.convert(name, wanted.base, factory, result, f"{out}-base")[1])
+        base = self.convert(name, wanted.base, factory, turn)[1] if wanted.base else ""
         options = tuple(sorted((o.name, o.default) for o in registered.target.options))
         job = ConvertJob(
-            model=str(self.folder / factory / result.exported[0].file),
-            signature=result.exported[0].signature,
+            model=str(model or self.folder / factory / exported.file),
+            signature=exported.signature,
             dimensions=(),
             recipe=Recipe(target=name, precision=precision, options=options, calibration=None),
-            base=base,
+            base=str(base),
             calibration=str(self.images()) if wanted.needs_calibration else "",
             stem="tiny",
             out=str(folder),
         )
-        environment = registered.target.convert_in.name
-        artifact = self.worker(f"{registered.module}:convert", job, environment)
-        return artifact, folder / artifact.file
+        artifact = self.worker(
+            f"{registered.module}:convert", job, registered.target.convert_in.name
+        )
+        self._converted[key] = artifact, folder / artifact.file
+        return self._converted[key]
 
 
-@pytest.fixture
-def bench(worker: Callable[..., Any], tmp_path: Path) -> Workbench:
-    return Workbench(worker, tmp_path)
+@pytest.fixture(scope="session")
+def bench(
+    session_worker: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> Workbench:
+    return Workbench(session_worker, tmp_path_factory.mktemp("bench"))
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -138,10 +152,9 @@ def test_every_precision_converts_and_the_artifact_shows_its_signature(
     bench: Workbench, name: str, precision: str
 ) -> None:
     factory = "make_convolution"
-    result = bench.export(factory)
-    artifact, path = bench.convert(name, precision, factory, result)
+    wanted = bench.export(factory).exported[0].signature
+    artifact, path = bench.convert(name, precision, factory)
     registered = registry.find(name)
-    wanted = result.exported[0].signature
     assert [t.name for t in artifact.signature.inputs] == [t.name for t in wanted.inputs]
     assert [t.name for t in artifact.signature.outputs] == [t.name for t in wanted.outputs]
     assert [t.dtype for t in artifact.signature.inputs] == ["float32"]
@@ -162,40 +175,42 @@ def test_every_precision_converts_and_the_artifact_shows_its_signature(
 @pytest.mark.parametrize("name", TARGETS)
 def test_names_order_and_dtypes_survive_where_there_are_many(bench: Workbench, name: str) -> None:
     factory = "make_many_inputs"
-    result = bench.export(factory)
-    artifact, _ = bench.convert(name, "fp32", factory, result)
-    wanted = result.exported[0].signature
+    wanted = bench.export(factory).exported[0].signature
     assert [t.name for t in wanted.outputs] == ["zeta", "alpha", "best"]
+    artifact, _ = bench.convert(name, "fp32", factory)
     assert [(t.name, t.dtype) for t in artifact.signature.inputs] == [
         ("tokens", "int32"), ("mask", "float32"), ("bias", "float32")
     ]  # fmt: skip
     assert [t.name for t in artifact.signature.outputs] == ["zeta", "alpha", "best"]
+    text = msgspec.json.encode(artifact)
+    assert msgspec.json.decode(text, type=Artifact) == artifact
 
 
 @pytest.mark.parametrize(("name", "precision"), PRECISIONS)
 def test_two_conversions_give_one_digest(bench: Workbench, name: str, precision: str) -> None:
-    factory = "make_convolution"
-    result = bench.export(factory)
-    one, _ = bench.convert(name, precision, factory, result, "one")
-    other, _ = bench.convert(name, precision, factory, result, "two")
+    one, _ = bench.convert(name, precision, "make_convolution", "one")
+    other, _ = bench.convert(name, precision, "make_convolution", "two")
     assert one.sha256 == other.sha256
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_a_bad_job_gives_a_coded_error(bench: Workbench, name: str) -> None:
-    result = bench.export("make_convolution")
-    broken = bench.folder / "make_convolution" / "fixed.pt2"
-    broken.write_bytes(broken.read_bytes()[:1000])
+def test_a_bad_job_gives_a_coded_error(bench: Workbench, name: str, tmp_path: Path) -> None:
+    exported = bench.export("make_convolution").exported[0]
+    whole = bench.folder / "make_convolution" / exported.file
+    broken = tmp_path / "broken.pt2"
+    broken.write_bytes(whole.read_bytes()[:1000])
     with pytest.raises(EdgepackError) as caught:
-        bench.convert(name, "fp32", "make_convolution", result)
+        bench.convert(name, "fp32", "make_convolution", "broken", broken)
     assert caught.value.code in ("E202", "E402")
 
 
 @pytest.mark.parametrize("name", TARGETS)
 @pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04" + b"\0" * 40])
-def test_a_bad_artifact_gives_a_coded_error(bench: Workbench, name: str, content: bytes) -> None:
+def test_a_bad_artifact_gives_a_coded_error(
+    bench: Workbench, name: str, content: bytes, tmp_path: Path
+) -> None:
     registered = registry.find(name)
-    path = bench.folder / f"bad{registered.target.suffix}"
+    path = tmp_path / f"bad{registered.target.suffix}"
     path.write_bytes(content)
     with pytest.raises(EdgepackError) as caught:
         bench.worker(
@@ -204,11 +219,3 @@ def test_a_bad_artifact_gives_a_coded_error(bench: Workbench, name: str, content
             registered.target.run_in.name,
         )
     assert caught.value.code.startswith("E2")
-
-
-@pytest.mark.parametrize("name", TARGETS)
-def test_an_artifact_round_trips_through_the_manifest(bench: Workbench, name: str) -> None:
-    result = bench.export("make_many_inputs")
-    artifact, _ = bench.convert(name, "fp32", "make_many_inputs", result)
-    text = msgspec.json.encode(artifact.signature)
-    assert msgspec.json.decode(text, type=type(artifact.signature)) == artifact.signature

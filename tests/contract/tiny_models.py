@@ -13,9 +13,11 @@ class Convolution(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.features = torch.nn.Sequential(
-            torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.BatchNorm2d(8), torch.nn.ReLU6()
-        )
-        self.head = torch.nn.Linear(8, 5)
+            torch.nn.Conv2d(3, 16, 3, padding=1), torch.nn.BatchNorm2d(16), torch.nn.ReLU6(),
+            # coremltools leaves weights of fewer than 2,048 numbers as they are.
+            torch.nn.Conv2d(16, 24, 3, padding=1), torch.nn.BatchNorm2d(24), torch.nn.ReLU6(),
+        )  # fmt: skip
+        self.head = torch.nn.Linear(24, 5)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         return self.head(self.features(image).mean((2, 3)))

@@ -131,6 +131,19 @@ def _scatter(data: Array, indices: Array, updates: Array, axis: Any, mode: str, 
     return made
 
 
+def _conv(
+    x: Array, weight: Array, pad_type: str, bias: Any = 0.0, strides: Any = (1,),
+    pad: Any = (0, 0), dilations: Any = (1,), groups: Any = 1,
+) -> Array:  # fmt: skip
+    assert x.ndim == 3
+    assert (int(groups), _ints(dilations), pad_type in ("valid", "custom")) == (1, [1], True)
+    sides = _ints(pad) if pad_type == "custom" else [0, 0]
+    padded = np.pad(x, [(0, 0), (0, 0), (sides[0], sides[1])])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, weight.shape[2], 2)
+    made = np.einsum("bclk,ock->bol", windows[:, :, :: _ints(strides)[0]], weight)
+    return made + np.reshape(bias, (1, -1, 1))
+
+
 def _lstm(
     x: Array, initial_h: Array, initial_c: Array, weight_ih: Array, weight_hh: Array,
     direction: str, output_sequence: Any, bias: Any = None, **activations: Any,
@@ -172,6 +185,12 @@ def _dequantize(quantized_data: Array, zero_point: Array, scale: Array, axis: An
     sizes = [-1 if i == int(axis) else 1 for i in range(quantized_data.ndim)]
     shift = np.asarray(zero_point, np.float32)
     return (quantized_data - (shift.reshape(sizes) if shift.ndim else shift)) * scale.reshape(sizes)
+
+
+def _shift_scale(data: Array, scale: Array, offset: Any = None) -> Array:
+    assert offset is None
+    assert data.ndim == scale.ndim
+    return data.astype(np.float32) * scale
 
 
 def _softmax(x: Array, axis: Any = -1) -> Array:
@@ -248,8 +267,10 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     ),
     "cast": lambda x, dtype: x.astype({"fp16": "float16", "fp32": "float32"}.get(dtype, dtype)),
     "clip": _clip,
+    "conv": _conv,
     "concat": lambda values, axis, **_: np.concatenate(values, int(axis)),
     "constexpr_affine_dequantize": _dequantize,
+    "constexpr_blockwise_shift_scale": _shift_scale,
     "expand_dims": lambda x, axes: np.expand_dims(x, tuple(_ints(axes))),
     "gather": _gather,
     "gather_along_axis": lambda x, indices, axis=0, **_: np.take_along_axis(

@@ -11,6 +11,7 @@ from pathlib import Path
 import coremltools as ct
 import numpy as np
 from coremltools.converters.mil import Builder
+from coremltools.converters.mil.mil import get_new_symbol
 from coremltools.models import datatypes
 from coremltools.models.neural_network import NeuralNetworkBuilder
 
@@ -23,7 +24,9 @@ def main(out: Path) -> None:
     network = ct.models.MLModel(builder.spec, skip_model_load=True)
     network.save(str(out / "network.mlmodel"))
 
-    @Builder.program(input_specs=[Builder.TensorSpec((1, 3, 8, 8)), Builder.TensorSpec((1, 4))])
+    @Builder.program(
+        input_specs=[Builder.TensorSpec((1, 3, 8, 8)), Builder.TensorSpec((get_new_symbol(), 4))]
+    )
     def program(image, vector):
         weight = np.arange(40, dtype=np.float32).reshape(10, 4)
         return Builder.relu(x=image, name="sharp"), Builder.linear(
