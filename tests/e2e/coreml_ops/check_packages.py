@@ -114,6 +114,12 @@ MODELS: dict[str, tuple[Callable[..., Any], tuple[torch.Tensor, ...], str]] = {
     "rnn states": (stateful(nn.RNN(5, 6)), (random(3, 2, 5), random(1, 2, 6)), "fp32"),
     "gelu": (functional.gelu, (X,), "fp32"),
     "gelu tanh": (lambda x: functional.gelu(x, approximate="tanh"), (X,), "fp32"),
+    "embedding_bag": (nn.EmbeddingBag(9, 4), (torch.tensor([[1, 2, 8], [0, 8, 3]]),), "fp32"),
+    "embedding_bag maximum": (
+        nn.EmbeddingBag(9, 4, mode="max"),
+        (torch.tensor([[1, 2, 8], [0, 8, 3]]),),
+        "fp32",
+    ),
     "prod": (torch.prod, (X,), "fp32"),
     "prod along an axis": (lambda x: x.prod(1, keepdim=True), (X,), "fp32"),
     "index_copy": (lambda x, s: x.index_copy(1, PICKS, s), (X, random(2, 2, 5)), "fp32"),

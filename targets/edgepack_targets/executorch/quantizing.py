@@ -1,0 +1,156 @@
+"""Static int8 with float inputs and outputs: PT2E with the XNNPACK quantizer, its weights prepared by us.
+
+PT2E alone, on EfficientNet-Lite0 with 64 calibration photos, comes to a median of 7 dB. Four things bring
+it to 25 dB: relu6 fused into the convolution before it, which the quantizer does for relu alone
+(executorch 1.5.1); channels evened out between convolutions; weights rounded so that filters keep their
+sums; and biases that make up for what rounding does to each channel's mean.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
+    XNNPACKQuantizer,
+    get_symmetric_quantization_config,
+)
+from torch import Tensor, fx
+from torch.export import ExportedProgram
+from torchao.quantization.pt2e import MinMaxObserver
+from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+from torchao.quantization.pt2e.quantizer import QuantizationAnnotation
+from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
+
+from edgepack.wire import progress
+from edgepack_targets.executorch import (
+    equalizing,
+    folding,
+    graphs,
+    recurrent,
+    rounding,
+    walking,
+)  # fmt: skip
+
+aten = torch.ops.aten
+
+LEAST_SCALE = 2**-12
+"""The quantizer's own lower limit: XNNPACK wants the ratio of scales within bounds."""
+
+_LEAST_VALUES = 64
+_CLAMPS = frozenset({aten.hardtanh.default, aten.relu6.default})
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """products: convolutions and linear layers whose weights are int8, of `candidates`."""
+
+    products: int
+    candidates: int
+
+
+def quantize(
+    program: ExportedProgram, cases: Sequence[walking.Case]
+) -> tuple[ExportedProgram, Coverage]:
+    """A program with its products in int8, calibrated on cases of its own inputs."""
+    module = graphs.graph_of(program)
+    folding.fold_norms(module)
+    recurrent.loop(module)
+    graphs.drop_unused(module)
+    module = graphs.export(module, program).module(check_guards=False)
+    some = walking.affordable(module, cases)
+    progress.report("even out channels")
+    equalizing.equalize(module, some)
+    progress.report("measure the model")
+    means = walking.channel_means(module, some)
+    _round_weights(module)
+    converted = _calibrate(module, cases)
+    progress.report("correct biases")
+    _correct_biases(converted, some, means)
+    return graphs.export(converted, program), _coverage(converted)
+
+
+def _config() -> Any:
+    """Symmetric int8 per channel for weights, affine int8 per tensor between seen extremes."""
+    vendor = get_symmetric_quantization_config(is_per_channel=True, is_dynamic=False)
+    extremes = dataclasses.replace(
+        vendor.input_activation,
+        observer_or_fake_quant_ctr=MinMaxObserver.with_args(eps=LEAST_SCALE),
+    )
+    return dataclasses.replace(vendor, input_activation=extremes, output_activation=extremes)
+
+
+def _calibrate(module: fx.GraphModule, cases: Sequence[walking.Case]) -> fx.GraphModule:
+    """The graph with quantize and dequantize nodes, after seeing all cases."""
+    config = _config()
+    _fuse_clamps(module, config)
+    prepared = prepare_pt2e(module, XNNPACKQuantizer().set_global(config))
+    with torch.no_grad():
+        for number, case in enumerate(cases):
+            progress.report("calibrate", number + 1, len(cases))
+            prepared(*case)
+    return convert_pt2e(prepared)
+
+
+def _fuse_clamps(module: fx.GraphModule, config: Any) -> None:
+    """Annotate products before a relu6 so that only what leaves the relu6 is quantized."""
+    for clamp in module.graph.nodes:
+        product = clamp.args[0] if clamp.target in _CLAMPS else None
+        if product is None or product.target not in walking.PRODUCTS or len(product.users) > 1:
+            continue
+        specs = {product.args[0]: config.input_activation, product.args[1]: config.weight}
+        bias = product.args[2] if len(product.args) > 2 else None  # noqa: PLR2004
+        if bias is not None:
+            specs[bias] = config.bias
+        product.meta[Q_ANNOTATION_KEY] = QuantizationAnnotation(
+            input_qspec_map=specs, _annotated=True
+        )
+        clamp.meta[Q_ANNOTATION_KEY] = QuantizationAnnotation(
+            output_qspec=config.output_activation, _annotated=True
+        )
+
+
+def _round_weights(module: fx.GraphModule) -> None:
+    """Put the weights of all products on the steps the quantizer will choose, in place."""
+    done: set[str] = set()
+    for node in module.graph.nodes:
+        weight = node.args[1] if node.target in walking.PRODUCTS else None
+        if weight is not None and weight.op == "get_attr" and str(weight.target) not in done:
+            tensor = graphs.tensor_of(module, weight)
+            tensor.copy_(rounding.to_int8_grid(tensor, LEAST_SCALE))
+            done.add(str(weight.target))
+
+
+def _correct_biases(
+    module: fx.GraphModule, cases: Sequence[walking.Case], means: dict[str, Tensor]
+) -> None:
+    """Move biases, in place, until each product's mean per channel is that of the float model.
+
+    In the graph's order, so that a bias makes up for what all roundings before it did as well. A mean of
+    a few values is more noise than error and is left alone.
+    """
+
+    def visit(node: fx.Node, values: list[Any]) -> list[Any]:
+        bias = node.args[2] if node.name in means and len(node.args) > 2 else None  # noqa: PLR2004
+        if bias is None or bias.op != "get_attr" or len(bias.users) > 1:
+            return values
+        now = walking.by_channel(node, values)
+        if now.shape[1] < _LEAST_VALUES:
+            return values
+        shift = means[node.name] - now.mean(1)
+        graphs.tensor_of(module, bias).add_(shift)
+        linear = node.target is aten.linear.default
+        shaped = shift if linear else shift.view(-1, *[1] * (values[0].dim() - 2))
+        return [value + shaped for value in values]
+
+    walking.walk(module, cases, visit)
+
+
+def _coverage(module: fx.GraphModule) -> Coverage:
+    """How many of a converted graph's products take int8 weights."""
+    products = [node for node in module.graph.nodes if node.target in walking.PRODUCTS]
+    done = sum("dequantize" in str(node.args[1].target) for node in products)
+    return Coverage(done, len(products))

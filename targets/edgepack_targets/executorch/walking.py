@@ -1,0 +1,90 @@
+"""A graph run node by node over many cases side by side, and what can be learned from that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+aten = torch.ops.aten
+
+Case = tuple[Tensor, ...]
+Visit = Callable[[fx.Node, list[Any]], list[Any]]
+
+PRODUCTS = frozenset(
+    {
+        aten.conv1d.default, aten.conv1d.padding, aten.conv2d.default, aten.conv2d.padding,
+        aten.conv3d.default, aten.linear.default,
+    }
+)  # fmt: skip
+"""Operators that multiply by a weight (out, …) and add a bias, in that order of arguments."""
+
+_BUDGET_BYTES = 2**30
+
+
+def walk(module: fx.GraphModule, cases: Sequence[Case], visit: Visit) -> None:
+    """Run a graph on all cases at once; `visit` sees each call's results and returns those to go on with.
+
+    Values are dropped after their last use, so that memory holds what one layer needs for all cases.
+    """
+    interpreters = [_at(fx.Interpreter(module), case) for case in cases]
+    last_use = {arg: node for node in module.graph.nodes for arg in node.all_input_nodes}
+    dying: dict[fx.Node, list[fx.Node]] = {}
+    for value, user in last_use.items():
+        dying.setdefault(user, []).append(value)
+    with torch.no_grad():
+        for node in module.graph.nodes:
+            if node.op == "output":
+                return
+            values = [one.run_node(node) for one in interpreters]
+            values = visit(node, values) if node.op == "call_function" else values
+            for one, value in zip(interpreters, values, strict=True):
+                one.env[node] = value
+                for dead in dying.get(node, ()):
+                    del one.env[dead]
+
+
+def _at(interpreter: fx.Interpreter, case: Case) -> fx.Interpreter:
+    interpreter.args_iter = iter(case)
+    return interpreter
+
+
+def affordable(module: fx.GraphModule, cases: Sequence[Case]) -> Sequence[Case]:
+    """As many of the cases as can be walked side by side in a gigabyte, spread over all of them."""
+    sizes = [
+        value.numel() * value.element_size()
+        for value in (
+            node.meta.get("val") for node in module.graph.nodes if node.op == "call_function"
+        )
+        if isinstance(value, Tensor) and all(isinstance(n, int) for n in value.shape)
+    ]
+    # Three of the largest: what goes in, what comes out, and a shortcut beside them.
+    count = max(1, _BUDGET_BYTES // (3 * max(sizes, default=1)))
+    step = -(-len(cases) // count)
+    return cases[::step]
+
+
+def channel_means(module: fx.GraphModule, cases: Sequence[Case]) -> dict[str, Tensor]:
+    """Mean of each product's output per channel over cases and positions, by node name."""
+    means: dict[str, Tensor] = {}
+
+    def visit(node: fx.Node, values: list[Any]) -> list[Any]:
+        if node.target in PRODUCTS:
+            means[node.name] = mean_of(node, values)
+        return values
+
+    walk(module, cases, visit)
+    return means
+
+
+def mean_of(node: fx.Node, values: list[Tensor]) -> Tensor:
+    """Mean per channel of a product's outputs."""
+    return by_channel(node, values).mean(1)
+
+
+def by_channel(node: fx.Node, values: list[Tensor]) -> Tensor:
+    """A product's outputs as (channels, cases · positions)."""
+    axis = -1 if node.target is aten.linear.default else 1
+    return torch.cat([value.movedim(axis, 0).flatten(1) for value in values], dim=1)
