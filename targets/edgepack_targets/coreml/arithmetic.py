@@ -1,8 +1,9 @@
 """Arithmetic that coremltools 9.0 lacks or translates wrongly, said in operators it gets right.
 
 Each function takes torch's operator namespace and an operator's own arguments and computes the same
-result; torch traces it in place of the operator. NotImplemented leaves the operator as it is. Where
-upstream has mended a fault after 9.0 the release is named: delete the function there.
+result; torch traces it in place of the operator. NotImplemented leaves the operator as it is. Delete
+a function with the first release of coremltools that is right without it; where upstream has mended
+the fault after 9.0, the pull request is named.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def rsub(aten: Aten, x: Tensor, y: Tensor | Scalar, alpha: Scalar = 1) -> Tensor
 
 
 def reciprocal(aten: Aten, x: Tensor) -> Tensor:
-    """The quotient 1 / x: MIL's `inverse` adds 1e-4 to x. Mended in coremltools 9.1 (2773)."""
+    """The quotient 1 / x: MIL's `inverse` adds 1e-4 to x. Mended after 9.0 (pull request 2773)."""
     return aten.div(constant(aten, 1.0, x.dtype), x)
 
 
@@ -65,7 +66,7 @@ def rsqrt(aten: Aten, x: Tensor) -> Tensor:
 
 
 def atan2(aten: Aten, y: Tensor, x: Tensor) -> Tensor:
-    """The angle of (x, y): coremltools gives 0 for that of (-1, 0). Mended in 9.1 (2769)."""
+    """The angle of (x, y): coremltools gives 0 for that of (-1, 0). Mended after 9.0 (2769)."""
     zero_x = aten.eq(x, 0)
     slope = aten.div(y, aten.where(zero_x, aten.ones_like(x), x))
     turn = aten.where(aten.lt(y, 0), constant(aten, -math.pi), constant(aten, math.pi))

@@ -9,7 +9,7 @@ and every argument that is not torch's default must have been looked at.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from edgepack.errors import EdgepackError
@@ -199,13 +199,11 @@ def _adapted(translation: Translation) -> Callable[[Any, Any], None]:
 
 def _bound(context: Any, node: Any) -> Iterator[tuple[str, Any]]:
     """The operator's arguments by torch's names; absent ones have torch's default."""
-    given = dict(node.kwinputs or {})
     for index, argument in enumerate(node.meta[TARGET_KEY]._schema.arguments):  # noqa: SLF001
         if index < len(node.inputs) and not argument.kwarg_only:
             yield argument.name, _variable(context, node.inputs[index])
-        elif argument.name in given:
-            (value,) = given[argument.name] or (None,)
-            yield argument.name, _variable(context, value)
+        elif given := node.kwinputs and node.kwinputs.get(argument.name):
+            yield argument.name, _variable(context, given[0])
         else:
             yield argument.name, argument.default_value
 
@@ -219,24 +217,17 @@ def _variable(context: Any, value: Any) -> Any:
     return value
 
 
-class _Reads(dict[str, Any]):
-    """Keyword arguments that remember which of them were looked at."""
+@dataclass(slots=True)
+class _Reads:
+    """Keyword arguments of a node, as coremltools asks for them, and which it asked for."""
 
-    def __init__(self, values: dict[str, Any]) -> None:
-        super().__init__(values)
-        self.seen: set[str] = set()
+    values: dict[str, Any]
+    seen: set[str] = field(default_factory=set)
 
-    def __getitem__(self, key: str) -> Any:
+    def get(self, key: str) -> Any:
+        """The argument, None if it was not given."""
         self.seen.add(key)
-        return super().__getitem__(key)
-
-    def get(self, key: str, default: Any = None) -> Any:
-        self.seen.add(key)
-        return super().get(key, default)
-
-    def __iter__(self) -> Iterator[str]:
-        self.seen.update(self.keys())
-        return super().__iter__()
+        return self.values.get(key)
 
 
 def _watched(function: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
@@ -261,9 +252,9 @@ def _check_reads(node: Any, reads: _Reads) -> None:
         return
     for argument in target._schema.arguments:  # noqa: SLF001
         name = argument.name
-        if name not in reads.keys() - reads.seen - _STORAGE:
+        if name in _STORAGE or name in reads.seen or name not in reads.values:
             continue
-        value = reads[name]
+        value = reads.values[name]
         if value not in ((argument.default_value,), ()):
             raise EdgepackError(
                 "E401",
