@@ -264,6 +264,9 @@ def test_half_precision_at_the_edge_needs_ios_16(bench: Bench) -> None:
 
 def test_a_program_of_another_signature_is_refused(bench: Bench) -> None:
     signature = bench.signature("plain", "x", "y")
+    laid_out = dataclasses.replace(signature.inputs[0], layout="NC")
+    told = dataclasses.replace(signature, inputs=(laid_out,))
+    assert bench.convert("plain", signature=told)[0].signature.inputs[0].layout == "NC"
     other = dataclasses.replace(signature.inputs[0], shape=(2, 4))
     wrong = dataclasses.replace(signature, inputs=(other,))
     assert _code(bench.convert, "plain", signature=wrong).code == "E409"

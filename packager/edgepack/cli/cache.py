@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
+from msgspec import Struct
 
 from edgepack.errors import EdgepackError
 
@@ -15,7 +16,7 @@ _AGE = re.compile(r"^(\d+)([smhdw])$")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
-class Listed(NamedTuple):
+class Listed(Struct, frozen=True):
     """A stored result as it is listed. stored: seconds since the epoch."""
 
     key: str

@@ -16,7 +16,7 @@ from typing import Any
 from edgepack.errors import EdgepackError
 from edgepack.wire.types import Dimension, Signature, TensorSpec
 
-AXES_KEY = "edgepack.axes"
+SHAPES_KEY = "edgepack.shapes"
 """Metadata of our own packages: {feature: shape}, since Core ML has no names for flexible axes."""
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -123,7 +123,7 @@ def verify(spec: Any, signature: Signature, dimensions: tuple[Dimension, ...]) -
         ("input", actual.inputs, signature.inputs),
         ("output", actual.outputs, signature.outputs),
     ):
-        if has != want:
+        if has != tuple(dataclasses.replace(t, layout=None, quantization=None) for t in want):
             raise _not_as_asked(f"its {word}s are {_listed(has)} instead of {_listed(want)}")
     for feature, tensor in zip(spec.description.input, signature.inputs, strict=True):
         bounds = _bounds(feature.type.multiArrayType)
@@ -265,7 +265,7 @@ def _copy(block: Any, source: str, of_type: Any, name: str) -> None:
 
 
 def _describe(spec: Any, signature: Signature) -> None:
-    """Put the names into the model's description, and the names of flexible axes into its metadata."""
+    """Put the names into the model's description, and the shapes with their axes into its metadata."""
     for features, tensors in (
         (spec.description.input, signature.inputs),
         (spec.description.output, signature.outputs),
@@ -273,9 +273,8 @@ def _describe(spec: Any, signature: Signature) -> None:
         for feature, tensor in zip(features, tensors, strict=True):
             feature.name = tensor.name
     shapes = {t.name: t.shape for t in (*signature.inputs, *signature.outputs)}
-    if any(isinstance(size, str) for shape in shapes.values() for size in shape):
-        text = json.dumps(shapes, sort_keys=True, separators=(",", ":"))
-        spec.description.metadata.userDefined[AXES_KEY] = text
+    text = json.dumps(shapes, sort_keys=True, separators=(",", ":"))
+    spec.description.metadata.userDefined[SHAPES_KEY] = text
 
 
 def _check_single_assignment(spec: Any) -> None:
@@ -304,7 +303,7 @@ def _entry(spec: Any) -> tuple[str, Any, Any]:
 def _axes(spec: Any) -> dict[str, tuple[int | str, ...]]:
     """Shapes with axis names, as `rename` wrote them; empty for packages of others."""
     try:
-        found = json.loads(spec.description.metadata.userDefined.get(AXES_KEY, "{}"))
+        found = json.loads(spec.description.metadata.userDefined.get(SHAPES_KEY, "{}"))
         return {str(k): tuple(v) for k, v in found.items()}
     except (ValueError, AttributeError, TypeError):
         return {}

@@ -38,12 +38,10 @@ class Call:
     """One operator of the program, as a translation takes it.
 
     build: the MIL builder. arguments: by torch's names, tensors as MIL variables, defaults filled in.
-    result: what torch computed, without values: one fake tensor or a tuple.
     """
 
     build: Any
     arguments: dict[str, Any]
-    result: Any
 
 
 Translation = Callable[[Call], Any]
@@ -189,9 +187,7 @@ def _adapted(translation: Translation) -> Callable[[Any, Any], None]:
     def convert(context: Any, node: Any) -> None:
         from coremltools.converters.mil import Builder
 
-        call = Call(
-            build=Builder, arguments=dict(_bound(context, node)), result=node.meta.get("val")
-        )
+        call = Call(build=Builder, arguments=dict(_bound(context, node)))
         context.add(translation(call), torch_name=node.name)
 
     return convert

@@ -121,7 +121,8 @@ def _joins(node: fx.Node) -> bool:
         shapes = [n.meta["val"].shape for n in node.all_input_nodes]
         return len(shapes) == 2 and shapes[0] == shapes[1] and not node.kwargs  # noqa: PLR2004
     if node.target is aten.pad.default:
-        mode, value = (*node.args[2:4], *("constant", None)[len(node.args[2:4]) :])
+        given = list(node.args[2:4])
+        mode, value = given + ["constant", None][len(given) :]
         channels_kept = len(node.args[1]) <= 2 * (node.meta["val"].dim() - 2)
         return mode == "constant" and not value and channels_kept
     return node.target in _PASSING

@@ -230,7 +230,8 @@ def _scalar_fits(value: float) -> bool:
 
 def _plain_attention(node: fx.Node) -> bool:
     """Whether attention is without dropout, causality and grouped heads."""
-    dropout, causal = (*node.args[4:6], *(0.0, False)[len(node.args[4:6]) :])
+    given = list(node.args[4:6])
+    dropout, causal = given + [0.0, False][len(given) :]
     return not (dropout or causal or node.kwargs.get("enable_gqa")) and _is_float(node)
 
 

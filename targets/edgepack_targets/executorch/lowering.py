@@ -147,7 +147,7 @@ def _store_half_convolutions() -> None:
     """
     vendor: Any = node_visitor._node_visitor_dict[_CONVOLUTION]  # noqa: SLF001 there is no other way in
 
-    class HalfConvolution(vendor):  # type: ignore[misc]  # the serializer takes classes
+    class HalfConvolution(vendor):
         def define_tensor(self, tensor: fx.Node, *args: Any, **options: Any) -> None:
             if tensor.meta["val"].dtype is torch.float16:
                 options["force_fp32"] = False

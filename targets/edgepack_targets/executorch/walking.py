@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,7 +22,10 @@ PRODUCTS = frozenset(
 )  # fmt: skip
 """Operators that multiply by a weight (out, …) and add a bias, in that order of arguments."""
 
-_BUDGET_BYTES = 2**30
+CLAMPS = frozenset({aten.hardtanh.default, aten.relu.default, aten.relu6.default})
+"""Operators that XNNPACK runs as part of the product before them."""
+
+_BUDGET_BYTES = 2**29
 
 
 def walk(module: fx.GraphModule, cases: Sequence[Case], visit: Visit) -> None:
@@ -52,14 +56,9 @@ def _at(interpreter: fx.Interpreter, case: Case) -> fx.Interpreter:
 
 
 def affordable(module: fx.GraphModule, cases: Sequence[Case]) -> Sequence[Case]:
-    """As many of the cases as can be walked side by side in a gigabyte, spread over all of them."""
-    sizes = [
-        value.numel() * value.element_size()
-        for value in (
-            node.meta.get("val") for node in module.graph.nodes if node.op == "call_function"
-        )
-        if isinstance(value, Tensor) and all(isinstance(n, int) for n in value.shape)
-    ]
+    """As many of the cases as can be walked side by side in half a gigabyte, spread over all of them."""
+    values = [node.meta.get("val") for node in module.graph.nodes if node.op == "call_function"]
+    sizes = [size_of(v) * v.element_size() for v in values if isinstance(v, Tensor)]
     # Three of the largest: what goes in, what comes out, and a shortcut beside them.
     count = max(1, _BUDGET_BYTES // (3 * max(sizes, default=1)))
     step = -(-len(cases) // count)
@@ -80,11 +79,19 @@ def channel_means(module: fx.GraphModule, cases: Sequence[Case]) -> dict[str, Te
 
 
 def mean_of(node: fx.Node, values: list[Tensor]) -> Tensor:
-    """Mean per channel of a product's outputs."""
-    return by_channel(node, values).mean(1)
-
-
-def by_channel(node: fx.Node, values: list[Tensor]) -> Tensor:
-    """A product's outputs as (channels, cases · positions)."""
+    """Mean per channel of a product's outputs, as float32."""
     axis = -1 if node.target is aten.linear.default else 1
-    return torch.cat([value.movedim(axis, 0).flatten(1) for value in values], dim=1)
+    each = [value.movedim(axis, 0).flatten(1) for value in values]
+    total = sum(one.sum(1, dtype=torch.float64) for one in each)
+    return (total / sum(one.shape[1] for one in each)).float()
+
+
+def positions(node: fx.Node, values: list[Tensor]) -> int:
+    """How many values of each channel a product's outputs hold."""
+    axis = -1 if node.target is aten.linear.default else 1
+    return sum(value.numel() // value.shape[axis] for value in values)
+
+
+def size_of(value: Tensor) -> int:
+    """Number of values of a fake tensor; an axis that varies counts with its hint."""
+    return math.prod(n if isinstance(n, int) else int(n.node.hint or 1) for n in value.shape)

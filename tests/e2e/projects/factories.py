@@ -9,7 +9,12 @@ import torch
 
 def small() -> torch.nn.Module:
     torch.manual_seed(0)
-    layers = [torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 5)]
+    layers = [
+        torch.nn.Conv2d(3, 4, 3),
+        torch.nn.ReLU(),
+        torch.nn.Flatten(),
+        torch.nn.Linear(144, 5),
+    ]
     return torch.nn.Sequential(*layers).eval()
 
 
