@@ -1,7 +1,6 @@
 """Small modules through the whole conversion, evaluated without Core ML and compared with torch.
 
 Argument: the folder to work in. Prints as JSON {model: worst relative error, or a reason}.
-Imports once and forks for every conversion, since coremltools keeps state between two of them.
 """
 
 from __future__ import annotations
@@ -26,6 +25,8 @@ from edgepack.wire.types import ConvertJob, Recipe, Signature, TensorSpec
 from edgepack_targets import coreml
 from edgepack_targets.coreml import decompositions
 
+Models = dict[str, tuple[Callable[..., Any], tuple[torch.Tensor, ...]]]
+
 INF = float("inf")
 
 
@@ -40,15 +41,26 @@ PICKS = torch.tensor([2, 0])
 LARGE = torch.tensor([40000, 70000, -40000, 5, 65535, -32769])
 
 
-class Module(nn.Module):
-    def __init__(self, function: Callable[..., Any]) -> None:
+class Together(nn.Module):
+    """Several models as one program: converting them one by one takes minutes."""
+
+    def __init__(self, models: Models) -> None:
         super().__init__()
-        self.function = function
+        self.models = models
+        self.submodules = nn.ModuleList(f for f, _ in models.values() if isinstance(f, nn.Module))
 
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        made = self.function(*inputs)
-        leaves = torch.utils._pytree.tree_leaves(made)
-        return tuple(v for v in leaves if isinstance(v, torch.Tensor))
+        rest = list(inputs)
+        results: list[torch.Tensor] = []
+        for function, given in self.models.values():
+            own, rest = rest[: len(given)], rest[len(given) :]
+            results += leaves(function(*own))
+        return tuple(results)
+
+
+def leaves(value: Any) -> list[torch.Tensor]:
+    found = torch.utils._pytree.tree_leaves(value)
+    return [v for v in found if isinstance(v, torch.Tensor)]
 
 
 def stateful(layer: nn.RNNBase) -> Callable[..., Any]:
@@ -80,77 +92,65 @@ def nearly_gelu(x: torch.Tensor) -> torch.Tensor:
 
 torch.manual_seed(7)
 KEEP = torch.tensor([[1.0, 1, 0, 1, 0]])
-MODELS: dict[str, tuple[Callable[..., Any], tuple[torch.Tensor, ...], str]] = {
-    "lstm": (nn.LSTM(5, 6), (random(7, 2, 5),), "fp32"),
-    "lstm half": (nn.LSTM(5, 6, batch_first=True), (SEQUENCE,), "fp16"),
-    "lstm without bias": (nn.LSTM(5, 6, bias=False), (random(7, 2, 5),), "fp32"),
-    "lstm bidirectional": (
-        nn.LSTM(5, 6, 2, batch_first=True, bidirectional=True),
-        (SEQUENCE,),
-        "fp32",
-    ),
+SINGLE: Models = {
+    "lstm": (nn.LSTM(5, 6), (random(7, 2, 5),)),
+    "lstm without bias": (nn.LSTM(5, 6, bias=False), (random(7, 2, 5),)),
+    "lstm bidirectional": (nn.LSTM(5, 6, 2, batch_first=True, bidirectional=True), (SEQUENCE,)),
     "lstm states": (
         stateful(nn.LSTM(5, 6, 2, batch_first=True)),
         (SEQUENCE, random(2, 2, 6), random(2, 2, 6, seed=2)),
-        "fp32",
     ),
     "lstm one step": (
         stateful(nn.LSTM(5, 6, batch_first=True)),
         (random(1, 1, 5), random(1, 1, 6), random(1, 1, 6, seed=2)),
-        "fp32",
     ),
-    "gru": (nn.GRU(5, 6), (random(7, 2, 5),), "fp32"),
-    "gru half": (nn.GRU(5, 6, batch_first=True), (SEQUENCE,), "fp16"),
-    "gru without bias": (nn.GRU(5, 6, bias=False), (random(7, 2, 5),), "fp32"),
-    "gru bidirectional": (
-        nn.GRU(5, 6, 2, batch_first=True, bidirectional=True),
-        (SEQUENCE,),
-        "fp32",
-    ),
-    "gru states": (stateful(nn.GRU(5, 6, 2)), (random(7, 2, 5), random(2, 2, 6)), "fp32"),
-    "gru one step": (stateful(nn.GRU(5, 6)), (random(1, 1, 5), random(1, 1, 6)), "fp32"),
-    "rnn_tanh": (nn.RNN(5, 6, 2, bidirectional=True), (random(7, 2, 5),), "fp32"),
-    "rnn_relu": (nn.RNN(5, 6, nonlinearity="relu", batch_first=True), (SEQUENCE,), "fp32"),
-    "rnn states": (stateful(nn.RNN(5, 6)), (random(3, 2, 5), random(1, 2, 6)), "fp32"),
-    "gelu": (functional.gelu, (X,), "fp32"),
-    "gelu tanh": (lambda x: functional.gelu(x, approximate="tanh"), (X,), "fp32"),
-    "embedding_bag": (nn.EmbeddingBag(9, 4), (torch.tensor([[1, 2, 8], [0, 8, 3]]),), "fp32"),
+    "gru": (nn.GRU(5, 6), (random(7, 2, 5),)),
+    "gru without bias": (nn.GRU(5, 6, bias=False), (random(7, 2, 5),)),
+    "gru bidirectional": (nn.GRU(5, 6, 2, batch_first=True, bidirectional=True), (SEQUENCE,)),
+    "gru states": (stateful(nn.GRU(5, 6, 2)), (random(7, 2, 5), random(2, 2, 6))),
+    "gru one step": (stateful(nn.GRU(5, 6)), (random(1, 1, 5), random(1, 1, 6))),
+    "rnn_tanh": (nn.RNN(5, 6, 2, bidirectional=True), (random(7, 2, 5),)),
+    "rnn_relu": (nn.RNN(5, 6, nonlinearity="relu", batch_first=True), (SEQUENCE,)),
+    "rnn states": (stateful(nn.RNN(5, 6)), (random(3, 2, 5), random(1, 2, 6))),
+    "gelu": (functional.gelu, (X,)),
+    "gelu tanh": (lambda x: functional.gelu(x, approximate="tanh"), (X,)),
+    "embedding_bag": (nn.EmbeddingBag(9, 4), (torch.tensor([[1, 2, 8], [0, 8, 3]]),)),
     "embedding_bag maximum": (
         nn.EmbeddingBag(9, 4, mode="max"),
         (torch.tensor([[1, 2, 8], [0, 8, 3]]),),
-        "fp32",
     ),
-    "prod": (torch.prod, (X,), "fp32"),
-    "prod along an axis": (lambda x: x.prod(1, keepdim=True), (X,), "fp32"),
-    "index_copy": (lambda x, s: x.index_copy(1, PICKS, s), (X, random(2, 2, 5)), "fp32"),
-    "index_add": (
-        lambda x, s: x.index_add(-2, torch.tensor([0, 2, 0]), s, alpha=2.0),
-        (X, Y),
-        "fp32",
-    ),
-    "index_fill": (lambda x: x.index_fill(2, PICKS, 3.0), (X,), "fp32"),
-    "index_fill of integers": (lambda x: x.index_fill(0, PICKS[1:], 70000), (LARGE,), "fp16"),
-    "and": (lambda a, b: a & b, (A, B), "fp32"),
-    "or": (lambda a, b: a | b, (A, B), "fp32"),
-    "xor": (lambda a, b: a ^ b, (A, B), "fp32"),
-    "bitwise_or": (torch.bitwise_or, (A, B), "fp32"),
-    "bitwise_xor": (torch.bitwise_xor, (A, B), "fp32"),
-    "root of a square": (lambda x: torch.sqrt(x**2), (X,), "fp32"),
-    "nearly a gelu": (nearly_gelu, (X,), "fp32"),
-    "causal mask": (causal, (X,), "fp32"),
-    "causal mask half": (causal, (X,), "fp16"),
-    "mask by a product half": (masked_by_product, (X, KEEP), "fp16"),
-    "large integers picked half": (lambda x: x[torch.tensor([0, 2, 5])], (LARGE,), "fp16"),
-    "large integers gathered half": (lambda x, i: x.gather(0, i), (LARGE, PICKS), "fp16"),
-    "large table half": (lambda i: LARGE[i], (PICKS,), "fp16"),
-    "large integers squeezed half": (lambda x: (x[None] + 1).squeeze(0), (LARGE,), "fp16"),
-    "reciprocal of small": (lambda x: 1 / x, (torch.tensor([1e-5, 1e-3, 2.0]),), "fp32"),
-    "addition with a factor": (lambda x, y: torch.add(x, y, alpha=0.5), (X, Y), "fp32"),
+    "prod": (torch.prod, (X,)),
+    "prod along an axis": (lambda x: x.prod(1, keepdim=True), (X,)),
+    "index_copy": (lambda x, s: x.index_copy(1, PICKS, s), (X, random(2, 2, 5))),
+    "index_add": (lambda x, s: x.index_add(-2, torch.tensor([0, 2, 0]), s, alpha=2.0), (X, Y)),
+    "index_fill": (lambda x: x.index_fill(2, PICKS, 3.0), (X,)),
+    "and": (lambda a, b: a & b, (A, B)),
+    "or": (lambda a, b: a | b, (A, B)),
+    "xor": (lambda a, b: a ^ b, (A, B)),
+    "bitwise_or": (torch.bitwise_or, (A, B)),
+    "bitwise_xor": (torch.bitwise_xor, (A, B)),
+    "root of a square": (lambda x: torch.sqrt(x**2), (X,)),
+    "nearly a gelu": (nearly_gelu, (X,)),
+    "causal mask": (causal, (X,)),
+    "reciprocal of small": (lambda x: 1 / x, (torch.tensor([1e-5, 1e-3, 2.0]),)),
+    "addition with a factor": (lambda x, y: torch.add(x, y, alpha=0.5), (X, Y)),
+}
+# In half precision, what overflows in it and integers of more than 16 bits.
+HALF: Models = {
+    "lstm": (nn.LSTM(5, 6, batch_first=True), (SEQUENCE,)),
+    "gru": (nn.GRU(5, 6, batch_first=True), (SEQUENCE,)),
+    "index_fill of integers": (lambda x: x.index_fill(0, PICKS[1:], 70000), (LARGE,)),
+    "causal mask": (causal, (X,)),
+    "mask by a product": (masked_by_product, (X, KEEP)),
+    "large integers picked": (lambda x: x[torch.tensor([0, 2, 5])], (LARGE,)),
+    "large integers gathered": (lambda x, i: x.gather(0, i), (LARGE, PICKS)),
+    "large table": (lambda i: LARGE[i], (PICKS,)),
+    "large integers squeezed": (lambda x: (x[None] + 1).squeeze(0), (LARGE,)),
 }
 # Without our own decompositions, what coremltools gets wrong must be noticed.
-BARE: dict[str, tuple[Callable[..., Any], tuple[torch.Tensor, ...], str]] = {
-    "overlooked argument": (lambda x, y: torch.add(x, y, alpha=0.5), (X, Y), "fp32"),
-    "another shape": (torch.argmax, (X,), "fp32"),
+BARE: Models = {
+    "overlooked argument": (lambda x, y: torch.add(x, y, alpha=0.5), (X, Y)),
+    "another shape": (torch.argmax, (X,)),
 }
 TOLERANCE = {"fp32": 2e-5, "fp16": 8e-3}
 
@@ -160,12 +160,10 @@ def spec(name: str, tensor: torch.Tensor) -> TensorSpec:
     return TensorSpec(name=name, dtype=dtype, shape=tuple(tensor.shape))
 
 
-def check(name: str, folder: Path) -> float | str:
-    """The worst relative error of a model's outputs, or why there is none."""
-    function, inputs, precision = (MODELS | BARE)[name]
-    if name in BARE:
-        decompositions.table = dict
-    module = Module(function).eval()
+def check(models: Models, precision: str, folder: Path) -> dict[str, float | str]:
+    """The worst relative error of each model's outputs, or why there is none."""
+    inputs = tuple(tensor.clone() for _, given in models.values() for tensor in given)
+    module = Together(models).eval()
     with torch.no_grad():
         wanted = module(*inputs)
         torch.export.save(torch.export.export(module, inputs, strict=False), folder / "model.pt2")
@@ -182,40 +180,56 @@ def check(name: str, folder: Path) -> float | str:
     artifact = coreml.convert(job)
     pairs = zip(artifact.signature.inputs, inputs, strict=True)
     feed = {t.name: np.atleast_1d(value.numpy()).astype(t.dtype) for t, value in pairs}
-    got = evaluator.evaluate(folder / artifact.file, feed)
-    worst = 0.0
-    for tensor, value in zip(artifact.signature.outputs, wanted, strict=True):
-        made = got[tensor.name]
-        if made.shape != tensor.shape or str(made.dtype) != tensor.dtype:
-            return f"{tensor.name} is {made.dtype} {made.shape}"
-        reference = value.numpy().astype(np.float64).reshape(made.shape)
-        scale = max(1.0, float(np.abs(reference).max(initial=0)))
-        worst = max(worst, float(np.abs(reference - made).max(initial=0)) / scale)
-    if not math.isfinite(worst) or worst > TOLERANCE[precision]:
-        return f"off by {worst}"
-    return worst
+    made = iter(evaluator.evaluate(folder / artifact.file, feed).values())
+    expected = iter(zip(artifact.signature.outputs, wanted, strict=True))
+    results: dict[str, float | str] = {}
+    for name, (function, given) in models.items():
+        with torch.no_grad():
+            count = len(leaves(function(*given)))
+        errors = [error_of(next(made), *next(expected)) for _ in range(count)]
+        worst = max(errors)
+        results[name] = worst if worst <= TOLERANCE[precision] else f"off by {worst}"
+    return results
+
+
+def error_of(made: np.ndarray[Any, Any], tensor: TensorSpec, wanted: torch.Tensor) -> float:
+    if made.shape != tensor.shape or str(made.dtype) != tensor.dtype:
+        return math.inf
+    reference = wanted.numpy().astype(np.float64).reshape(made.shape)
+    error = float(np.abs(reference - made).max(initial=0))
+    relative = error / max(1.0, float(np.abs(reference).max(initial=0)))
+    return math.inf if math.isnan(relative) else relative
+
+
+def in_child(folder: Path, models: Models, precision: str, bare: bool) -> dict[str, float | str]:
+    """What `check` says in a process of its own: coremltools keeps state between conversions."""
+    folder.mkdir()
+    child = os.fork()
+    if child == 0:
+        os.chdir(folder)
+        if bare:
+            decompositions.table = dict
+        try:
+            result = check(models, precision, folder)
+        except EdgepackError as error:
+            result = dict.fromkeys(models, f"{error.code} {error.message} {error.why}")
+        except Exception as error:  # noqa: BLE001 reported to the test
+            result = dict.fromkeys(models, f"{type(error).__name__} {error}")
+        (folder / "result.json").write_text(json.dumps(result))
+        os._exit(0)
+    os.waitpid(child, 0)
+    answer = folder / "result.json"
+    died: dict[str, float | str] = dict.fromkeys(models, "the process died")
+    return json.loads(answer.read_text()) if answer.exists() else died
 
 
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
-    results: dict[str, float | str] = {}
-    for name in MODELS | BARE:
-        place = folder / name.replace(" ", "-")
-        place.mkdir()
-        child = os.fork()
-        if child == 0:
-            os.chdir(place)
-            try:
-                result: float | str = check(name, place)
-            except EdgepackError as error:
-                result = f"{error.code} {error.message} {error.why}"
-            except Exception as error:  # noqa: BLE001 reported to the test
-                result = f"{type(error).__name__} {error}"
-            (place / "result.json").write_text(json.dumps(result))
-            os._exit(0)
-        os.waitpid(child, 0)
-        answer = place / "result.json"
-        results[name] = json.loads(answer.read_text()) if answer.exists() else "the process died"
+    results = in_child(folder / "fp32", SINGLE, "fp32", bare=False)
+    half = in_child(folder / "fp16", HALF, "fp16", bare=False)
+    results |= {f"{name}, half": result for name, result in half.items()}
+    for index, (name, model) in enumerate(BARE.items()):
+        results |= in_child(folder / f"bare{index}", {name: model}, "fp32", bare=True)
     sys.stdout.write(json.dumps(results))
 
 
