@@ -14,6 +14,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from edgepack import app_names, golden_cases
 from edgepack.errors import EdgepackError
 from edgepack.verdict import GOLDEN_CASES
 from edgepack.wire import digest
@@ -33,16 +34,6 @@ if TYPE_CHECKING:
 LIMITS = ("max_abs", "min_cosine", "min_psnr_db", "min_sqnr_db", "min_argmax_agreement")
 """Limits that apps can judge, with the meanings they have in edgepack.toml."""
 
-MAX_CASE_BYTES = 4 * 1024 * 1024
-MAX_NAME_CHARACTERS = 100
-
-_ANDROID_ID = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*(\.[a-zA-Z][a-zA-Z0-9_]*)+")
-_IOS_ID = re.compile(r"[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)+")
-_UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
-_STORED = frozenset(
-    ("float32", "float16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
@@ -59,14 +50,6 @@ class App:
     task: Literal["generic"] = "generic"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GoldenCase:
-    """One call of the source model: its inputs and outputs in the order of the signature."""
-
-    inputs: tuple[Array, ...]
-    outputs: tuple[Array, ...]
-
-
 def render(
     app: App,
     *,
@@ -74,7 +57,7 @@ def render(
     artifact_path: Path,
     recipe: Recipe,
     model_name: str,
-    golden: Sequence[GoldenCase],
+    golden: Sequence[golden_cases.GoldenCase],
     limits: Mapping[str, float],
     out: Path,
     peaks: Sequence[float] = (),
@@ -90,14 +73,14 @@ def render(
     when `out` holds something; OSError when it cannot be written.
     """
     template, target = _served(app, artifact, recipe)
-    _check_app(app)
+    app_names.check(app.platform, app.id, app.name)
     _check_signature(artifact.signature, target)
     _check_limits(limits)
     _check_model(artifact, artifact_path)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise EdgepackError("E608", f"{out} is not an empty folder", help="name a new folder")
-    cases, files, skipped = _stored(golden, artifact.signature)
-    peaks = peaks or _peaks(golden[:GOLDEN_CASES], len(artifact.signature.outputs))
+    cases, files, skipped = golden_cases.stored(golden, artifact.signature)
+    peaks = peaks or golden_cases.peaks(golden[:GOLDEN_CASES], len(artifact.signature.outputs))
 
     payload = out / template.payload
     _copy(artifact_path, payload / target.model)
@@ -115,7 +98,7 @@ def render(
         "runtime": {"name": target.runtime.name, "version": target.runtime.version},
         "artifact": _described(artifact, payload, target.model, peaks),
         "limits": {name: limits[name] for name in sorted(limits)},
-        "notes": [*artifact.notes, *_golden_notes(cases, skipped)],
+        "notes": [*artifact.notes, *golden_cases.notes(cases, skipped)],
         "versions": {name: artifact.versions[name] for name in sorted(artifact.versions)},
     }
     _write(payload / "edgepack.json", _json(manifest))
@@ -161,41 +144,6 @@ def _served(
     return template, target
 
 
-def _check_app(app: App) -> None:
-    """Raises E601 for the id, E602 for the name."""
-    android = app.platform == "android"
-    if (_ANDROID_ID if android else _IOS_ID).fullmatch(app.id) is None:
-        why = (
-            "it needs two or more parts of letters, digits and _, each starting with a letter"
-            if android
-            else "it needs two or more parts of letters, digits and -"
-        )
-        raise EdgepackError(
-            "E601",
-            f"{app.id!r} is not an application id for {app.platform}",
-            why=f"{why}, with dots between them",
-            help=f"for example {_better_id(app.id, android)}",
-        )
-    unfit = _UNFIT.search(app.name)
-    length = len(app.name.strip())
-    if unfit or not 1 <= length <= MAX_NAME_CHARACTERS:
-        why = f"a name has 1 to {MAX_NAME_CHARACTERS} characters, this one {length}"
-        raise EdgepackError(
-            "E602",
-            f"{app.name[:40]!r} cannot be the name of an app",
-            why=f"no screen shows the character U+{ord(unfit.group()):04X}" if unfit else why,
-            help="give the app another name",
-        )
-
-
-def _better_id(given: str, android: bool) -> str:
-    """An id near the given one that would do."""
-    parts = [re.sub(r"[^a-zA-Z0-9]+", "_" if android else "-", part) for part in given.split(".")]
-    parts = [part.strip("_-") for part in parts]
-    parts = [f"a{part}" if android and part[:1].isdigit() else part for part in parts if part]
-    return ".".join(parts) if len(parts) > 1 else ".".join(["com.example", *(parts or ["app"])])
-
-
 def _check_signature(signature: Signature, target: templates.Target) -> None:
     """Raises E604 for the first tensor that the app could not feed or read."""
     for kind, tensors in (("input", signature.inputs), ("output", signature.outputs)):
@@ -215,7 +163,7 @@ def _check_signature(signature: Signature, target: templates.Target) -> None:
 
 def _flaw(tensor: TensorSpec, target: templates.Target) -> str:
     """Why the app's runtime cannot take or give the tensor, "" if it can."""
-    if _UNFIT.search(tensor.name) or not tensor.name:
+    if app_names.UNFIT.search(tensor.name) or not tensor.name:
         return "its name is empty or holds a character that cannot be written"
     if tensor.dtype not in target.dtypes:
         return f"it is {tensor.dtype}; the app's language has {', '.join(target.dtypes)}"
@@ -252,136 +200,7 @@ def _check_model(artifact: Artifact, path: Path) -> None:
         )
 
 
-# --- golden cases --------------------------------------------------------------------------------
-
-
-def _stored(
-    golden: Sequence[GoldenCase], signature: Signature
-) -> tuple[list[dict[str, Any]], dict[str, bytes], list[dict[str, Any]]]:
-    """Cases as golden.json lists them, the content of their files, a note for each one left out.
-
-    The first GOLDEN_CASES that are small enough are taken. Raises E606.
-    """
-    cases: list[dict[str, Any]] = []
-    files: dict[str, bytes] = {}
-    skipped: list[dict[str, Any]] = []
-    for number, case in enumerate(golden):
-        if len(cases) == GOLDEN_CASES:
-            break
-        inputs = _encoded(number, "input", case.inputs, signature.inputs)
-        outputs = _encoded(number, "output", case.outputs, signature.outputs)
-        size = sum(len(data) for _, data in inputs + outputs)
-        if size > MAX_CASE_BYTES:
-            why = f"golden case {number} was left out: {size} bytes, an app takes {MAX_CASE_BYTES}"
-            skipped.append({"case": number, "bytes": size, "why": why})
-            continue
-        cases.append({"inputs": [e for e, _ in inputs], "outputs": [e for e, _ in outputs]})
-        files.update({entry["file"]: data for entry, data in inputs + outputs})
-    return cases, files, skipped
-
-
-def _golden_notes(cases: list[dict[str, Any]], skipped: list[dict[str, Any]]) -> list[str]:
-    """What a person should know of the golden cases that are not there."""
-    notes = [str(entry["why"]) for entry in skipped]
-    return notes if cases else [*notes, "there are no golden cases: the app can check nothing"]
-
-
-def _encoded(
-    number: int, kind: Literal["input", "output"], arrays: Sequence[Array],
-    specs: Sequence[TensorSpec],
-) -> list[tuple[dict[str, Any], bytes]]:  # fmt: skip
-    """Description and little-endian bytes of each array of a case.
-
-    Inputs are stored as the model takes them, outputs as the source model gave them. Raises E606.
-    """
-    import numpy as np
-
-    if len(arrays) != len(specs):
-        raise _misfit(number, f"it has {len(arrays)} {kind}s, the model {len(specs)}")
-    encoded = []
-    for index, (given, spec) in enumerate(zip(arrays, specs, strict=True)):
-        array = np.asarray(given)
-        if not _fits(array.shape, spec.shape, exactly=kind == "input"):
-            raise _misfit(number, f"{kind} {spec.name!r} is {array.shape}, it must be {spec.shape}")
-        stored = _fed(number, array, spec) if kind == "input" else array
-        dtype = stored.dtype.name
-        if dtype not in _STORED:
-            raise _misfit(number, f"{kind} {spec.name!r} is {dtype}")
-        if kind == "output" and not np.all(np.isfinite(stored)):
-            raise _misfit(number, f"output {spec.name!r} holds a number that is not finite")
-        data = np.ascontiguousarray(stored.astype(stored.dtype.newbyteorder("<"))).tobytes()
-        entry = {
-            "name": spec.name,
-            "file": f"case{number}_{kind}{index}.bin",
-            "dtype": dtype,
-            "shape": [int(size) for size in array.shape],
-        }
-        encoded.append((entry, data))
-    return encoded
-
-
-def _fits(shape: tuple[int, ...], wanted: tuple[int | str, ...], *, exactly: bool) -> bool:
-    """Whether a shape is the wanted one; with exactly=False, whether it has as many numbers.
-
-    A target may give a scalar as one number in one axis.
-    """
-    fixed = [axis for axis in wanted if isinstance(axis, int)]
-    if not exactly and len(fixed) == len(wanted):
-        return math.prod(shape) == math.prod(fixed)
-    return len(shape) == len(wanted) and all(
-        isinstance(axis, str) or axis == size for size, axis in zip(shape, wanted, strict=True)
-    )
-
-
-def _fed(number: int, array: Array, spec: TensorSpec) -> Array:
-    """The input as the model takes it: quantized, or its values unchanged. Raises E606."""
-    import numpy as np
-
-    wanted = np.dtype(spec.dtype)
-    if array.dtype == wanted:
-        return array
-    if spec.quantization and array.dtype.kind == "f" and wanted.kind in "iu":
-        levels = np.rint(array / spec.quantization.scales[0]) + spec.quantization.zero_points[0]
-        whole = np.iinfo(wanted)
-        return np.asarray(np.clip(levels, whole.min, whole.max).astype(wanted))
-    with np.errstate(over="ignore", invalid="ignore"):
-        fed = array.astype(wanted)
-        rounds = array.dtype.kind == "f" and wanted.kind == "f"
-        same = (
-            np.isfinite(fed) == np.isfinite(array) if rounds else fed.astype(array.dtype) == array
-        )
-    if not np.all(same):
-        raise _misfit(number, f"input {spec.name!r} is {array.dtype}, {spec.dtype} cannot hold it")
-    return fed
-
-
-def _misfit(number: int, why: str) -> EdgepackError:
-    """The error for a golden case that does not fit the model."""
-    return EdgepackError(
-        "E606",
-        f"golden case {number} does not fit the model",
-        why=why,
-        help="take golden cases from the samples that the model was validated with",
-    )
-
-
 # --- what is written -----------------------------------------------------------------------------
-
-
-def _peaks(golden: Sequence[GoldenCase], outputs: int) -> list[float]:
-    """For each output the largest absolute number over all cases."""
-    import numpy as np
-
-    return [
-        max(
-            (
-                float(np.abs(np.asarray(case.outputs[i], np.float64)).max(initial=0.0))
-                for case in golden
-            ),
-            default=0.0,
-        )
-        for i in range(outputs)
-    ]
 
 
 def _described(

@@ -24,8 +24,6 @@ from pathlib import Path
 import msgspec
 import platformdirs
 from filelock import FileLock
-from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
 
 from edgepack.errors import EdgepackError
 from edgepack.store import disk_errors
@@ -127,6 +125,9 @@ def existing(spec: EnvironmentSpec, python: Path) -> Environment:
     Raises E302 when `python` does not run or is too old, E305 when a requirement is not met.
     """
     installed = describe(python)
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+
     if installed.version not in SpecifierSet(spec.python):
         raise EdgepackError(
             "E302",
@@ -209,6 +210,8 @@ def _make(spec: EnvironmentSpec, folder: Path, requirements: list[Path], report:
 
 def _fill(spec: EnvironmentSpec, folder: Path, requirements: list[Path], report: Report) -> None:
     """A virtual environment in `folder` with all that the requirement files list."""
+    from packaging.specifiers import SpecifierSet
+
     own = ".".join(map(str, sys.version_info[:3]))
     python = sys.executable if own in SpecifierSet(spec.python) else spec.python
     done = _uv(["venv", "--relocatable", "--python", python, str(folder)], report)
@@ -268,6 +271,7 @@ def _uv(arguments: list[str], report: Report) -> subprocess.CompletedProcess[str
         [find_uv_bin(), *arguments, "--no-progress"],
         # The user's own uv settings count; those of whatever project is around do not.
         cwd=cache_folder(),
+        env={**os.environ, **_absolute_find_links()},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -290,6 +294,15 @@ def _uv(arguments: list[str], report: Report) -> subprocess.CompletedProcess[str
             process.wait()
         process.stderr.close()
     return subprocess.CompletedProcess(arguments, process.returncode, "", "".join(lines))
+
+
+def _absolute_find_links() -> dict[str, str]:
+    """UV_FIND_LINKS with folders that start from the current one made absolute."""
+    text = os.environ.get("UV_FIND_LINKS", "")
+    links = [
+        str(Path(part).absolute()) if Path(part).exists() else part for part in text.split(",")
+    ]
+    return {"UV_FIND_LINKS": ",".join(links)} if text else {}
 
 
 def _tail(text: str) -> str:

@@ -23,7 +23,6 @@ from threading import Event
 from typing import Any
 
 import msgspec
-import psutil
 
 from edgepack import wire
 from edgepack.envs import Environment
@@ -366,6 +365,8 @@ def _variables(*, user_code: bool, allow_pickle: bool) -> dict[str, str]:
 
 def _rss(process: subprocess.Popen[bytes]) -> int:
     """Resident bytes of a process, 0 when it is gone."""
+    import psutil
+
     try:
         return int(psutil.Process(process.pid).memory_info().rss)
     except psutil.Error:

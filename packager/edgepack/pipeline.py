@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from edgepack import __version__, bundle, envs, registry, source_files, stages
+from edgepack import __version__, bundle, envs, registry, sampling, source_files, stages
 from edgepack.console import Console
 from edgepack.envs import Environment
 from edgepack.errors import EdgepackError
@@ -25,7 +25,7 @@ from edgepack.plan import AppPlan, BuildPlan, EnvironmentPlan
 from edgepack.registry import Registered
 from edgepack.stages import Build, Data, ExportedModel
 from edgepack.store import Entry, Store
-from edgepack.verdict import ParityReport
+from edgepack.verdict import ParityReport, not_run
 from edgepack.wire import digest
 from edgepack.wire.types import Artifact, Evidence, Form, Recipe, Variant
 
@@ -138,19 +138,19 @@ def model_and_data(b: Build, digests: dict[str, str]) -> tuple[ExportedModel, Da
     functions: dict[str, Future[Entry]] = {}
     for plan in plans.values():
         if plan is not None and plan.kind == "function" and plan.location not in functions:
-            functions[plan.location] = b.pool.submit(stages.sample_function, b, plan)
+            functions[plan.location] = b.pool.submit(sampling.sample_function, b, plan)
     examples = None
     if any(i.shape is None for i in b.plan.inputs) or (
         not b.plan.inputs and b.plan.model.kind != "exported"
     ):
-        examples = stages.examples(b, functions)
+        examples = sampling.examples(b, functions)
     model = stages.export(b, digests, examples, preload=b.slots > 1)
     raw = {location: future.result() for location, future in functions.items()}
     fitted: dict[tuple[str, Form], Entry] = {}
     for exported in model.result.exported:
         for role, plan in plans.items():
             if plan is not None and _needed(b, role, exported.form, model):
-                fitted[role, exported.form] = stages.fit(b, role, plan, exported, model, raw)
+                fitted[role, exported.form] = sampling.fit(b, role, plan, exported, model, raw)
     evidence: Evidence = "synthetic" if b.plan.validation.kind == "synthetic" else "real"
     reference = {
         form: b.pool.submit(stages.reference, b, model, form, entry)
@@ -232,8 +232,26 @@ def _verified(
         artifact=artifact,
         calibration=data.sha256("calibration", form) if calibrated else None,
         environment=b.environments[registered.target.convert_in.name].digest,
-        parity=stages.judged(b, variant, registered, entry, artifact, data, form),
+        parity=_judged(b, variant, registered, entry, artifact, data, form),
         form=form,
+    )
+
+
+def _judged(
+    b: Build, variant: Variant, registered: Registered, entry: Entry, artifact: Artifact, data: Data,
+    form: Form,
+) -> ParityReport:  # fmt: skip
+    """The verdict on one variant, "not-run" where its target has no runtime here."""
+    target = registered.target
+    limits = b.plan.limits[variant.recipe.precision]
+    if target.not_run:
+        return not_run(variant.id, target.not_run, limits, data.evidence)
+    samples = sampling.as_artifact_takes(
+        b, variant.id, data.fitted["validation", form], artifact.signature
+    )
+    ran = stages.run(b, variant.id, registered, entry.path(artifact.file), artifact, samples)
+    return stages.compared(
+        b, variant.id, artifact, ran, data.reference[form].result(), limits, data.evidence
     )
 
 

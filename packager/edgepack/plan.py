@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from edgepack import registry
+from edgepack import app_names, registry
 from edgepack.config import (
     AppSettings,
     DimensionRange,
@@ -345,7 +345,16 @@ def _apps(loaded: Loaded, model: str, variants: tuple[Variant, ...]) -> tuple[Ap
                 ("apps", platform, "variant"), why="is not among the variants for this platform",
                 help=suggestion(str(chosen), candidates) or f"Built for {platform}: {', '.join(candidates) or 'none'}.",
             )  # fmt: skip
-        plans.append(_app(platform, settings, str(chosen), model))
+        app = _app(platform, settings, str(chosen), model)
+        try:
+            app_names.check(platform, app.id, app.name)
+        except EdgepackError as error:
+            key = "id" if error.code == "E601" else "name"
+            raise problem(
+                loaded, error.code, error.message, ("apps", platform, key), why=error.why,
+                help=error.help,
+            ) from error  # fmt: skip
+        plans.append(app)
     return tuple(plans)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import shutil
 import time
 import uuid
@@ -102,6 +103,8 @@ class Store:
         ):
             shutil.rmtree(entry.folder, ignore_errors=True)
             return None
+        with contextlib.suppress(OSError):  # A cache that can only be read still serves.
+            os.utime(entry.folder)
         return entry
 
     def put(self, key: str, made: Path, meta: Meta) -> Entry:
@@ -137,7 +140,7 @@ class Store:
                     return Entry(key, folder, meta)
 
     def entries(self) -> Iterator[tuple[Entry, float]]:
-        """Every readable entry and when it was last stored (seconds since the epoch)."""
+        """Every readable entry and when it was last used (seconds since the epoch)."""
         for folder in sorted(self._entries.iterdir()):
             entry = self._read(folder)
             with contextlib.suppress(FileNotFoundError):  # Another process may remove it meanwhile.
@@ -145,7 +148,7 @@ class Store:
                     yield entry, folder.stat().st_mtime
 
     def prune(self, older_than_seconds: float) -> tuple[int, int]:
-        """Delete entries stored longer ago; (how many, how many bytes)."""
+        """Delete entries last used longer ago; (how many, how many bytes)."""
         limit = time.time() - older_than_seconds
         old = [(e, t) for e, t in self.entries() if t <= limit]
         for entry, _ in old:

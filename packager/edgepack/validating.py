@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from edgepack import pipeline, registry, source_files, stages
+from edgepack import pipeline, registry, sampling, source_files, stages
 from edgepack.console import Console
 from edgepack.errors import EdgepackError
 from edgepack.jobs import Call
@@ -60,7 +60,7 @@ def validate(
             file=path.name, sha256=digest.of_tree(path), bytes=digest.size_of_tree(path),
             format=found.format, signature=bind(exported.signature, found.signature, path.name), versions={},
         )  # fmt: skip
-        samples = stages.as_artifact_takes(
+        samples = sampling.as_artifact_takes(
             b, path.name, data.fitted["validation", exported.form], artifact.signature
         )
         ran = stages.run(b, path.name, registered, path.absolute(), artifact, samples)

@@ -17,7 +17,7 @@ import openstep_plist
 import pytest
 
 import edgepack_templates as templates
-from edgepack import appcheck, apps
+from edgepack import appcheck, apps, golden_cases
 from edgepack.errors import EdgepackError
 from edgepack.wire.types import Artifact, Quantization, Recipe, Signature, TensorSpec
 from edgepack_templates import escapes
@@ -33,7 +33,7 @@ SIGNATURE = Signature(
     ),
     outputs=(TensorSpec(name="logits", dtype="float32", shape=(1, 4)),),
 )
-CASE = apps.GoldenCase(
+CASE = golden_cases.GoldenCase(
     inputs=(np.arange(4, dtype=np.float32).reshape(1, 2, 2), np.array([1, 2, 3], np.int32)),
     outputs=(np.array([[0.5, -1.0, 2.0, 0.0]], np.float32),),
 )
@@ -404,7 +404,7 @@ def test_dtypes_are_those_that_the_language_can_feed(
     if not served:
         assert dtype in refused("E604", bench, platform, target, signature=signature).why
         return
-    case = apps.GoldenCase(inputs=(np.array([0, 1], dtype),), outputs=CASE.outputs)
+    case = golden_cases.GoldenCase(inputs=(np.array([0, 1], dtype),), outputs=CASE.outputs)
     project = bench.render(platform, target, signature=signature, golden=[case])
     entry = read_json(payload(project) / "golden/golden.json")["cases"][0]["inputs"][0]
     assert entry["dtype"] == dtype
@@ -413,7 +413,7 @@ def test_dtypes_are_those_that_the_language_can_feed(
 def test_a_size_that_varies_is_refused_where_it_cannot_be_fed(bench: Bench) -> None:
     spec = TensorSpec(name="x", dtype="float32", shape=("batch", 2))
     signature = Signature(name="f", inputs=(spec,), outputs=SIGNATURE.outputs)
-    case = apps.GoldenCase(inputs=(np.zeros((5, 2), np.float32),), outputs=CASE.outputs)
+    case = golden_cases.GoldenCase(inputs=(np.zeros((5, 2), np.float32),), outputs=CASE.outputs)
     refused("E604", bench, "android", "litert", signature=signature, golden=[case])
     project = bench.render("android", "executorch", signature=signature, golden=[case])
     golden = read_json(payload(project) / "golden/golden.json")
@@ -491,7 +491,7 @@ def test_a_folder_that_holds_something_is_left_alone(bench: Bench, tmp_path: Pat
 
 def one(spec: TensorSpec, given: Any) -> dict[str, Any]:
     """Arguments of a model with one input, and one golden case of it."""
-    case = apps.GoldenCase(inputs=(given,), outputs=CASE.outputs)
+    case = golden_cases.GoldenCase(inputs=(given,), outputs=CASE.outputs)
     signature = Signature(name="f", inputs=(spec,), outputs=SIGNATURE.outputs)
     return {"signature": signature, "golden": [case]}
 
@@ -534,7 +534,7 @@ def test_an_input_of_a_quantized_model_is_quantized(bench: Bench) -> None:
 def test_an_output_is_stored_as_the_source_model_gave_it(bench: Bench) -> None:
     spec = TensorSpec(name="y", dtype="float32", shape=(1,))
     signature = Signature(name="f", inputs=(), outputs=(spec,))
-    case = apps.GoldenCase(inputs=(), outputs=(np.float64(0.1),))
+    case = golden_cases.GoldenCase(inputs=(), outputs=(np.float64(0.1),))
     project = bench.render("ios", "coreml", signature=signature, golden=[case])
     entry = read_json(payload(project) / "golden/golden.json")["cases"][0]["outputs"][0]
     assert entry["dtype"] == "float64"
@@ -555,7 +555,7 @@ def test_an_output_is_stored_as_the_source_model_gave_it(bench: Bench) -> None:
     ],
 )
 def test_a_golden_case_that_does_not_fit_is_refused(
-    bench: Bench, case: apps.GoldenCase, why: str
+    bench: Bench, case: golden_cases.GoldenCase, why: str
 ) -> None:
     assert why in refused("E606", bench, "android", "litert", golden=[CASE, case]).why
 

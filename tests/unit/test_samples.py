@@ -15,7 +15,7 @@ import soundfile
 from PIL import Image as Pillow
 from PIL import ImageOps
 
-from edgepack import samples
+from edgepack import media, samples
 from edgepack.config import Audio, Image, Input
 from edgepack.errors import EdgepackError
 from edgepack.plan import SamplesPlan
@@ -104,7 +104,7 @@ def test_a_file_of_an_unknown_kind_is_e228(tmp_path: Path) -> None:
 
 
 def read_image(path: Path, spec: TensorSpec = IMAGE, **settings: Any) -> Any:
-    return samples.image_array(path, Image(**settings), spec)
+    return media.image_array(path, Image(**settings), spec)
 
 
 def test_a_photo_becomes_scaled_channels_first_floats(tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_deep_images_are_refused_and_not_clipped_to_white(tmp_path: Path, mode: 
 
 
 @pytest.mark.filterwarnings("ignore")  # Pillow warns before it gives up
-@pytest.mark.parametrize("suffix", samples.IMAGES)
+@pytest.mark.parametrize("suffix", media.IMAGES)
 def test_a_damaged_image_is_e228(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     photo(path, "RGB", (60, 40))

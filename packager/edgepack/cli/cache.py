@@ -96,17 +96,15 @@ def why(*, variant: str, model: str | None, dist: Path | None, as_json: bool) ->
     from edgepack.console import Console
 
     console = Console(json=as_json)
-    file = flags.config_file(model)
-    name, folder = model, Path.cwd() / "dist"
-    if file is not None:
-        from edgepack import config
-
-        loaded = config.load(file)
-        resolved = plan.resolve(loaded, dist or loaded.folder / "dist")
-        name, folder = resolved.name, Path(resolved.dist)
-    report = bundle.read_report(
-        (dist or folder) / str(Path(str(name)).stem if file is None else name)
-    )
+    loaded = flags.loaded_from(model)
+    resolved = plan.resolve(loaded, dist or loaded.folder / "dist")
+    folder = Path(resolved.dist)
+    built = [
+        r
+        for name in (resolved.name, f"{resolved.name}-failed")
+        if (r := bundle.read_report(folder / name)) is not None
+    ]
+    report = built[-1] if built else None
     if report is None:
         raise EdgepackError(
             "E115", f"there is no report of a build in {folder}", help="Run `edgepack build` first."
@@ -156,7 +154,7 @@ def _flat(parts: dict[str, Any]) -> list[tuple[str, str]]:
 
 @command.command("prune")
 @click.option("--older-than", default="30d", show_default=True, metavar="AGE",
-              help="Remove what was stored longer ago: 0s, 12h, 30d, 8w.")  # fmt: skip
+              help="Remove what was last used longer ago: 0s, 12h, 30d, 8w.")  # fmt: skip
 @click.option(
     "--environments", is_flag=True, help="Remove the environments too; they are made again."
 )

@@ -37,8 +37,7 @@ def config_file(model: str | None) -> Path | None:
 
 def config_of(flags: dict[str, Any]) -> Loaded:
     """The config of MODEL with every flag laid over it. Raises what `config.load` raises, E103, E105, E106."""
-    file = config_file(flags.get("model"))
-    loaded = config.load(file) if file else _from_model(str(flags["model"]))
+    loaded = loaded_from(flags.get("model"))
     base = loaded.config
     changes: dict[str, Any] = {}
     model_changes: dict[str, Any] = {}
@@ -59,6 +58,12 @@ def config_of(flags: dict[str, Any]) -> Loaded:
     if flags.get("allow"):
         changes["allow"] = sorted({*base.allow, *flags["allow"]})
     return msgspec.structs.replace(loaded, config=msgspec.structs.replace(base, **changes))
+
+
+def loaded_from(model: str | None) -> Loaded:
+    """The config that MODEL means: a file's, or one that only names the model."""
+    file = config_file(model)
+    return config.load(file) if file else _from_model(str(model))
 
 
 def parse_input(text: str) -> Input:
