@@ -132,11 +132,11 @@ nobody = torch.zeros(1, 12, dtype=torch.bool)
 # name: module, cases, symbolic axes by input
 SMALL = {
     "dtypes": (
-        Model(lambda m, a, i, b: (i + 1, (a @ m.scale)[:, i[0]], b & (a[:, 0] > 0))),
+        Model(lambda m, a, i, b: (i + 1, (a @ m.scale).index_select(1, i), b & (a[:, 0] > 0))),
         [(x(3, 4), torch.tensor([2, 0, 1]), torch.tensor([True, False, True])) for _ in range(3)], None,
     ),
     "dynamic": (
-        Model(lambda m, i: m.layers[1](m.layers[0](i)).relu().cumsum(1), nn.Embedding(50, 16), nn.Linear(16, 16)),
+        Model(lambda m, i: m.layers[1](m.layers[0](i)).relu().cumsum(1), nn.Embedding(500, 16), nn.Linear(16, 16)),
         [(words(5),), (words(40),), (words(2),)], ({1: length},),
     ),
     "lstm": (
@@ -416,9 +416,9 @@ def test_fp16_keeps_50_db_and_float_inputs(made: Made, label: str) -> None:
 
 
 def test_fp16_halves_the_weights(made: Made) -> None:
-    for name in ("dynamic", "lstm", "net"):
-        assert made.artifact(f"{name}-fp16").bytes < 0.75 * made.artifact(name).bytes
-    assert any("4 of 4" in note for note in made.artifact("net-fp16").notes)
+    for name in ("dynamic", "net"):
+        assert made.artifact(f"{name}-fp16").bytes < 0.6 * made.artifact(name).bytes
+    assert any("5 of 5" in note for note in made.artifact("net-fp16").notes)
     assert any("ARMv8.2" in note for note in made.artifact("net-fp16").notes)
 
 
@@ -457,7 +457,7 @@ def test_the_artifact_says_what_made_it_and_who_runs_it(made: Made) -> None:
     artifact = made.artifact("net")
     assert artifact.versions["executorch"] == "1.5.1"
     assert set(artifact.versions) == {"executorch", "torch", "torchao"}
-    assert any("XNNPACK runs" in note and "in 1 part" in note for note in artifact.notes)
+    assert any("XNNPACK runs 12 of 13 operators" in note for note in artifact.notes)
     assert made.ran["net"].runtime == "ExecuTorch 1.5.1 (XNNPACK)"
     assert made.ran["portable"].runtime == "ExecuTorch 1.5.1 (portable kernels)"
     assert made.ran["net"].fidelity == "host"
@@ -535,7 +535,7 @@ class TestRunning:
         self, run: Callable[..., RunResult], made: Made
     ) -> None:
         with pytest.raises(EdgepackError) as caught:
-            run(made.folder / "dynamic.pte", [[np.full((1, 5), 50)]])
+            run(made.folder / "dynamic.pte", [[np.full((1, 5), 500)]])
         assert caught.value.code == "E509"
         assert "embedding" in caught.value.why
 
@@ -581,7 +581,7 @@ class TestInspecting:
         assert found.precision == "fp32"
         assert found.operators["delegate XnnpackBackend"] >= 1
         assert found.operators["aten::cumsum.out"] == 1
-        assert found.metadata["methods"] == "edgepack_interface, forward"
+        assert found.metadata["methods"] == "forward, edgepack_interface"
 
     @pytest.mark.parametrize("precision", ["fp16", "int8"])
     def test_precision_is_that_of_the_weights(
@@ -630,7 +630,7 @@ def test_no_flipped_byte_makes_the_reader_fail_unkindly(made: Made, tmp_path: Pa
     data = made.bytes("dynamic")
     path = tmp_path / "flipped.pte"
     codes: set[str] = set()
-    for place in range(0, 8000, 3):
+    for place in range(0, min(len(data), 8000), 3):
         path.write_bytes(data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :])
         with contextlib.suppress(EdgepackError):
             program.read(path)

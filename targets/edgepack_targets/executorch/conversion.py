@@ -44,12 +44,16 @@ def convert(job: ConvertJob) -> Artifact:
     exported = _load(Path(job.model))
     _check_signature(exported, job.signature)
     _refuse(exported)
-    examples = graphs.examples(exported)
+    examples, branched = graphs.examples(exported), lowering.branches(exported)
     exported, notes = _in_precision(exported, job, precision, delegate)
     progress.report("lower to ExecuTorch")
     interface = _interface(job.signature)
     manager, delegation = lowering.lower(
-        exported, delegate=delegate, interface=interface, half=precision == "fp16"
+        exported,
+        delegate=delegate,
+        interface=interface,
+        half=precision == "fp16",
+        branched=branched,
     )
     del exported
     _check_kernels(manager)
@@ -99,12 +103,11 @@ def _check_signature(exported: ExportedProgram, signature: Signature) -> None:
 
 def _refuse(exported: ExportedProgram) -> None:
     """Raise E217 for a program that changes its state, E401 for shapes that depend on data."""
-    signature = exported.graph_signature
-    changed = {**signature.buffers_to_mutate, **signature.user_inputs_to_mutate}
+    changed = _changed_state(exported)
     if changed:
         raise EdgepackError(
             "E217",
-            f"the model changes {', '.join(sorted(set(changed.values())))} while it runs",
+            f"the model changes {', '.join(changed)} while it runs",
             why="An app could neither reset that state nor hand it in.",
             help="Make it an input and an output of forward().",
         )
@@ -122,6 +125,20 @@ def _refuse(exported: ExportedProgram) -> None:
             why="ExecuTorch 1.5.1 computes such tensors without an error and returns wrong values.",
             help="Use masks or a fixed number of elements instead.",
         )
+
+
+def _changed_state(exported: ExportedProgram) -> list[str]:
+    """Names of buffers and inputs that a program changes.
+
+    Its own signature tells only once operators that work in place have been taken out.
+    """
+    in_place = any(
+        getattr(getattr(node.target, "_schema", None), "is_mutable", False)
+        for node in exported.graph.nodes
+    )
+    signature = (exported.run_decompositions({}) if in_place else exported).graph_signature
+    changed = {**signature.buffers_to_mutate, **signature.user_inputs_to_mutate}
+    return sorted(set(changed.values()))
 
 
 def _depends_on_data(value: object) -> bool:

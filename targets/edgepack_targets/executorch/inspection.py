@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +82,8 @@ def _specs(
 
 
 def _precision(method: program.Method) -> str:
-    """The precision most of the weights have."""
-    counts: Counter[str] = Counter()
-    for dtype, name in (("int8", "int8"), ("float16", "fp16"), ("float32", "fp32")):
-        counts[name] = method.weights.get(dtype, 0)
-    most = max(counts.values())
-    return next((name for name, count in counts.items() if count == most and most), "fp32")
+    """int8 if a tenth of the weights is, else the float that most of them are."""
+    counts = method.weights
+    if counts.get("int8", 0) * 10 >= sum(counts.values()) > 0:
+        return "int8"
+    return "fp16" if counts.get("float16", 0) > counts.get("float32", 0) else "fp32"

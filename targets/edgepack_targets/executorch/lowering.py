@@ -41,12 +41,13 @@ class Delegation:
 
 
 def lower(
-    program: ExportedProgram, *, delegate: str, interface: str, half: bool
+    program: ExportedProgram, *, delegate: str, interface: str, half: bool, branched: bool
 ) -> tuple[ExecutorchProgramManager, Delegation]:
     """A program lowered to ExecuTorch; `program` cannot be used again.
 
     delegate: "xnnpack" or "portable". interface: text that the method INTERFACE returns.
     half: whether weights of convolutions are to be stored in half where the program has them so.
+    branched: whether the model has graphs within its graph, loops of ours not counted.
     Raises E401 for operators without a kernel, E402 when ExecuTorch fails otherwise.
     """
     partitioners = [XnnpackPartitioner()] if delegate == "xnnpack" else []
@@ -57,8 +58,8 @@ def lower(
     if half:
         _store_half_convolutions()
     try:
-        if branches(program):
-            # Linear layers inside branches are left whole by the other way in (1.5.1).
+        if branched:
+            # The other way in refuses linear layers inside branches (1.5.1).
             manager = to_edge(program, constant_methods=methods, compile_config=config)
             for partitioner in partitioners:
                 manager = manager.to_backend(partitioner)

@@ -18,6 +18,8 @@ from torch import Tensor, fx
 
 from edgepack_targets.executorch import walking
 
+aten = torch.ops.aten
+
 ENOUGH = 1e-3
 """Noise to signal (30 dB) below which nothing is left in float."""
 
@@ -27,8 +29,17 @@ LEAST_SHARE = 0.1
 BUDGET = 0.05
 """Share of all weights, and of all multiplications, that may stay in float."""
 
+TOO_MUCH = 1e-2
+"""Noise to signal (20 dB) above which more may stay in float: the artifact would be of no use."""
+
+LAST_BUDGET = 0.5
+
 _CASES = 8
 _STEPS = 255
+# Operators that the quantizer quantizes besides products: they would round a tensor all the same.
+_ALSO_QUANTIZED = frozenset(
+    {aten.adaptive_avg_pool2d.default, aten.add.Tensor, aten.cat.default, aten.mul.Tensor}
+)
 
 
 @dataclass(slots=True)
@@ -46,11 +57,14 @@ class _Seen:
 
 
 def products_in_float(module: fx.GraphModule, cases: Sequence[walking.Case]) -> frozenset[str]:
-    """Names of the products that are better left in float, found on a few of the cases."""
+    """Names of the convolutions that are better left in float, found on a few of the cases.
+
+    Linear layers take the range of each row as it comes and need no such care.
+    """
     products = [node for node in module.graph.nodes if node.target in walking.PRODUCTS]
     if not products or any(isinstance(m, fx.GraphModule) for m in module.children()):
         return frozenset()  # A loop inside the graph has no derivative here.
-    around = _products_around(products)
+    around = _products_around([n for n in products if n.target in walking.CONVOLUTIONS])
     seen = {tensor: _Seen() for tensor in around}
     signal = sum(_measure(module, case, seen) for case in cases[:: -(-len(cases) // _CASES)])
     noises = {tensor: one.noise(signal) for tensor, one in seen.items()}
@@ -58,19 +72,21 @@ def products_in_float(module: fx.GraphModule, cases: Sequence[walking.Case]) -> 
     weights = {node.name: node.args[1].meta["val"].numel() for node in products}
     work = {node.name: _multiplications(node) for node in products}
     chosen: set[str] = set()
-    for tensor, noise in sorted(noises.items(), key=lambda item: -item[1]):
-        names = chosen | {node.name for node in around[tensor]}
-        affordable = all(
-            sum(cost[name] for name in names) <= BUDGET * sum(cost.values())
-            for cost in (weights, work)
-        )
-        if total > ENOUGH and noise >= LEAST_SHARE * total and affordable:
-            chosen = names
+    left = total
+    for limit, share in ((ENOUGH, BUDGET), (TOO_MUCH, LAST_BUDGET)):
+        for tensor, noise in sorted(noises.items(), key=lambda item: -item[1]):
+            names = chosen | {node.name for node in around[tensor]}
+            affordable = all(
+                sum(cost[name] for name in names) <= share * sum(cost.values())
+                for cost in (weights, work)
+            )
+            if left > limit and noise >= LEAST_SHARE * total and names != chosen and affordable:
+                chosen, left = names, left - noise
     return frozenset(chosen)
 
 
 def _products_around(products: list[fx.Node]) -> dict[fx.Node, list[fx.Node]]:
-    """Tensors that only products take, each with the products that make or take it."""
+    """Tensors that nothing but products rounds, each with the products that make or take it."""
     around: dict[fx.Node, list[fx.Node]] = {}
     for node in products:
         made = next(iter(node.users)) if len(node.users) == 1 else node
@@ -80,7 +96,7 @@ def _products_around(products: list[fx.Node]) -> dict[fx.Node, list[fx.Node]]:
     return {
         tensor: makers
         for tensor, makers in around.items()
-        if all(user.op == "output" or user.target in walking.PRODUCTS for user in tensor.users)
+        if not any(user.target in _ALSO_QUANTIZED for user in tensor.users)
     }
 
 

@@ -9,17 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from edgepack_targets.executorch import folding
+
 aten = torch.ops.aten
 
 Case = tuple[Tensor, ...]
 Visit = Callable[[fx.Node, list[Any]], list[Any]]
 
-PRODUCTS = frozenset(
-    {
-        aten.conv1d.default, aten.conv1d.padding, aten.conv2d.default, aten.conv2d.padding,
-        aten.conv3d.default, aten.linear.default,
-    }
-)  # fmt: skip
+CONVOLUTIONS = folding.CONVOLUTIONS
+
+PRODUCTS = CONVOLUTIONS | {aten.linear.default}
 """Operators that multiply by a weight (out, …) and add a bias, in that order of arguments."""
 
 CLAMPS = frozenset({aten.hardtanh.default, aten.relu.default, aten.relu6.default})
@@ -66,30 +65,28 @@ def affordable(module: fx.GraphModule, cases: Sequence[Case]) -> Sequence[Case]:
 
 
 def channel_means(module: fx.GraphModule, cases: Sequence[Case]) -> dict[str, Tensor]:
-    """Mean of each product's output per channel over cases and positions, by node name."""
+    """Mean of each convolution's output per channel over cases and positions, by node name."""
     means: dict[str, Tensor] = {}
 
     def visit(node: fx.Node, values: list[Any]) -> list[Any]:
-        if node.target in PRODUCTS:
-            means[node.name] = mean_of(node, values)
+        if node.target in CONVOLUTIONS:
+            means[node.name] = mean_of(values)
         return values
 
     walk(module, cases, visit)
     return means
 
 
-def mean_of(node: fx.Node, values: list[Tensor]) -> Tensor:
-    """Mean per channel of a product's outputs, as float32."""
-    axis = -1 if node.target is aten.linear.default else 1
-    each = [value.movedim(axis, 0).flatten(1) for value in values]
+def mean_of(values: list[Tensor]) -> Tensor:
+    """Mean per channel of a convolution's outputs (batch, channels, positions…), as float32."""
+    each = [value.movedim(1, 0).flatten(1) for value in values]
     total = sum(one.sum(1, dtype=torch.float64) for one in each)
     return (total / sum(one.shape[1] for one in each)).float()
 
 
-def positions(node: fx.Node, values: list[Tensor]) -> int:
-    """How many values of each channel a product's outputs hold."""
-    axis = -1 if node.target is aten.linear.default else 1
-    return sum(value.numel() // value.shape[axis] for value in values)
+def positions(values: list[Tensor]) -> int:
+    """How many values of each channel a convolution's outputs hold."""
+    return sum(value.numel() // value.shape[1] for value in values)
 
 
 def size_of(value: Tensor) -> int:
