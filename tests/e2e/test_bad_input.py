@@ -141,10 +141,10 @@ def test_calibration_is_demanded_and_random_calibration_refused(
 def test_an_operator_that_no_converter_knows(
     edgepack: Callable[..., Any], project: Path, target: str
 ) -> None:
-    ids = ("--input", "ids:int64[2,5]")
-    build = ("build", "factories.py:unknown_operator", "--target", target, *ids)
+    matrix = ("--input", "matrix:float32[3,3]")
+    build = ("build", "factories.py:unknown_operator", "--target", target, *matrix)
     done = edgepack(*build, "--allow", "not-run", cwd=project)
-    assert_refused(done, project, "E401", 5, "embedding_bag")
+    assert_refused(done, project, "E401", 5, "linalg_eigh")
 
 
 def test_a_checkpoint_with_a_program_in_it_is_not_executed(

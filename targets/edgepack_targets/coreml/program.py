@@ -32,7 +32,7 @@ _ASSERTIONS = ("assert", "sym_constrain_range")
 _FOLDED_ELEMENTS = 65536
 """Constants up to this size are computed here instead of by coremltools."""
 
-_COMPLETED = ("aten.fft_",)
+_COMPLETED = ("aten.fft_", "aten.max_pool")
 """Operators whose translations count on arguments that exported programs leave out."""
 
 _SLICES = ("aten.slice.", "aten.slice_scatter.", "aten.narrow.")

@@ -119,6 +119,14 @@ SINGLE: Models = {
         nn.EmbeddingBag(9, 4, mode="max"),
         (torch.tensor([[1, 2, 8], [0, 8, 3]]),),
     ),
+    "max_pool2d without stride": (
+        lambda x: functional.max_pool2d(x, (2, 1)),
+        (random(1, 2, 6, 4),),
+    ),
+    "max_pool1d, ceiling": (
+        lambda x: functional.max_pool1d(x, 3, 2, 1, ceil_mode=True),
+        (random(1, 2, 7),),
+    ),
     "prod": (torch.prod, (X,)),
     "prod along an axis": (lambda x: x.prod(1, keepdim=True), (X,)),
     "index_copy": (lambda x, s: x.index_copy(1, PICKS, s), (X, random(2, 2, 5))),

@@ -144,6 +144,28 @@ def _conv(
     return made + np.reshape(bias, (1, -1, 1))
 
 
+def _max_pool(
+    x: Array, kernel_sizes: Array, strides: Array, pad: Array, ceil_mode: Any = False, **_: Any
+) -> Array:
+    """Pools over all axes behind the channels; with ceil_mode the last window may hang over."""
+    after = (strides - 1) * bool(ceil_mode)
+    edges = [
+        (0, 0),
+        (0, 0),
+        *((int(a), int(b + c)) for (a, b), c in zip(_pairs(pad), after, strict=True)),
+    ]
+    padded = np.pad(x, edges, constant_values=-np.inf)
+    axes = tuple(range(2, x.ndim))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, _ints(kernel_sizes), axes)
+    steps = tuple(slice(None, None, int(step)) for step in strides)
+    return windows[:, :, *steps].max(axis=tuple(range(x.ndim, windows.ndim)))
+
+
+def _pairs(pad: Array) -> list[tuple[int, int]]:
+    flat = _ints(pad)
+    return list(zip(flat[::2], flat[1::2], strict=True))
+
+
 def _lstm(
     x: Array, initial_h: Array, initial_c: Array, weight_ih: Array, weight_hh: Array,
     direction: str, output_sequence: Any, bias: Any = None, **activations: Any,
@@ -260,6 +282,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "reduce_max": _reduced(np.max),
     "reduce_min": _reduced(np.min),
     "reduce_mean": _reduced(np.mean),
+    "max_pool": _max_pool,
     "reduce_prod": _reduced(np.prod),
     "reduce_sum": _reduced(np.sum),
     "reduce_argmax": lambda x, axis=-1, keep_dims=False, **_: np.argmax(
