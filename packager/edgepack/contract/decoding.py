@@ -135,7 +135,8 @@ def ctc_beam(
                     add((*text, token), -math.inf, ending_blank + chance)
                 else:
                     add((*text, token), -math.inf, whole + chance)
-        order = sorted(grown, key=lambda text: -log_sum(*grown[text]))
+        possible = [text for text, chances in grown.items() if max(chances) > -math.inf]
+        order = sorted(possible, key=lambda text: -log_sum(*grown[text]))
         texts = {text: grown[text] for text in order[:beams]}
     return [(text, log_sum(*chances)) for text, chances in texts.items()]
 

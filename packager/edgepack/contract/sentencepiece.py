@@ -35,7 +35,7 @@ def convert(model: bytes, stem: str = "tokens") -> tuple[Unigram, dict[str, byte
     """
     try:
         return _converted(model, stem)
-    except (IndexError, KeyError, UnicodeDecodeError, struct.error) as error:
+    except (AttributeError, LookupError, TypeError, ValueError, struct.error) as error:
         raise _refused(f"{type(error).__name__}: {error}") from error
 
 
@@ -77,13 +77,16 @@ def rules_of(table: bytes) -> Iterator[tuple[str, str]]:
     size = struct.unpack_from("<I", table)[0]
     units = struct.unpack_from(f"<{size // 4}I", table, 4)
     replacements = table[4 + size :]
-    waiting = [(b"", _children(0, units[0]))]
+    waiting, seen = [(b"", _children(0, units[0]))], set()
     while waiting:
         key, base = waiting.pop()
         for byte in range(1, 256):
             place = base ^ byte
             if place >= len(units) or units[place] & 0x800000FF != byte:
                 continue
+            if place in seen:
+                raise ValueError("its table of characters goes in circles")
+            seen.add(place)
             below = _children(place, units[place])
             waiting.append((key + bytes([byte]), below))
             if units[place] >> 8 & 1:

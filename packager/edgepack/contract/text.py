@@ -8,6 +8,7 @@ says what the file is. In a field a backslash, tab, line feed and carriage retur
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
@@ -94,10 +95,17 @@ def read_pieces(data: bytes, name: str) -> list[Piece]:
         if kind not in kinds:
             raise broken(name, number, "it is not score, kind and piece")
         try:
-            pieces.append(Piece(unescape(text), float(score), kinds[kind]))
+            pieces.append(Piece(unescape(text), _finite(score), kinds[kind]))
         except ValueError as error:
             raise broken(name, number, str(error)) from error
     return pieces
+
+
+def _finite(score: str) -> float:
+    """The number that is written there. ValueError if it is none or not finite."""
+    if not math.isfinite(float(score)):
+        raise ValueError(f"a score of {score} orders nothing")
+    return float(score)
 
 
 def write_rules(rules: Iterable[tuple[str, str]]) -> bytes:
