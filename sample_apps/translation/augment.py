@@ -11,7 +11,8 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 
-from pairs import LANGUAGES, PLACEHOLDER, Pair
+from pairs import PLACEHOLDER, Pair
+from tokens import LANGUAGES
 
 KNOWN_PART = 0.5
 """Share of the placeholders that are filled with a string and its translation."""

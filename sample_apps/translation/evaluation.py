@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 import torch
 from model import WEIGHTS, Translator, make_translator
-from pairs import LANGUAGES, load
+from pairs import load
 from sacrebleu.metrics import BLEU, CHRF
-from translate import beam, greedy, source_tokens, text_of
+from tokens import LANGUAGES, source_tokens, text_of
+from translate import beam, greedy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

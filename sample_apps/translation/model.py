@@ -14,14 +14,13 @@ from typing import NamedTuple
 
 import torch
 from safetensors.torch import load_file
+from tokens import LONGEST
 from torch import Tensor, nn
 from torch.nn import functional
 
 WIDTH, HEADS, WIDE = 192, 4, 640
 ENCODER_LAYERS, DECODER_LAYERS = 4, 2
 VOCABULARY = 6000
-LONGEST = 64
-"""Tokens of a source, with its language and its end, and of a translation, with its start."""
 DROPOUT = 0.2
 HIDDEN = -1e4
 """Added to the scores of what may not be seen; float16 holds it."""
@@ -141,13 +140,12 @@ class Decoder(nn.Module):
             x = block.attended(x, divided(block.query(y)), k, v, past)
             source = slice(number, number + 1)
             x = block.thought(block.heard(x, cross_keys[source], cross_values[source], bias))
-        logits = functional.linear(self.norm(x)[:, 0], self.tokens.weight)
-        return Step(logits, torch.cat(new_keys), torch.cat(new_values))
+        return Step(self.logits(self.norm(x)[:, 0]), torch.cat(new_keys), torch.cat(new_values))
 
-    def teach(
+    def follow(
         self, tokens: Tensor, keys: list[Tensor], values: list[Tensor], mask: Tensor
     ) -> Tensor:
-        """Logits [batch, length, vocabulary] behind every token at once; what training needs.
+        """States float32 [batch, length, width] behind every token at once, for `logits`.
 
         tokens int64 [batch, length]; keys, values and mask as `Encoder.read` gives and takes them.
         """
@@ -160,7 +158,11 @@ class Decoder(nn.Module):
             y = block.norm(x)
             ours = divided(block.query(y)), divided(block.key(y)), divided(block.value(y))
             x = block.thought(block.heard(block.attended(x, *ours, past), k, v, bias))
-        return functional.linear(self.norm(x), self.tokens.weight)
+        return self.norm(x)
+
+    def logits(self, states: Tensor) -> Tensor:
+        """What each token of the vocabulary scores, [..., vocabulary], for states [..., width]."""
+        return functional.linear(states, self.tokens.weight)
 
 
 class Translator(nn.Module):
@@ -175,10 +177,6 @@ class Translator(nn.Module):
                 nn.init.xavier_uniform_(weight)
             if name.endswith("tokens.weight"):
                 nn.init.normal_(weight, 0, WIDTH**-0.5)
-
-    def forward(self, source: Tensor, mask: Tensor, target: Tensor) -> Tensor:
-        """Logits behind every token of the target, given those before it."""
-        return self.decoder.teach(target, *self.encoder.read(source, mask), mask)
 
 
 def sines(length: int) -> Tensor:

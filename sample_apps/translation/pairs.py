@@ -25,13 +25,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from tokens import LANGUAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SOURCE = "homeassistant==2026.11.0"
 SHA256 = "7ca5fbde9dea879ac7723949fc84347aac5182e6309c357b2e4973fd391b00f7"
-LANGUAGES = ("es", "fr", "de")
 SEED = 20261122
 SHARES = {"test": 0.06, "dev": 0.03}
 """Which part of the components each set takes; the rest is for training."""

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from functools import cache
 
-import sentencepiece
 import torch
-from model import DECODER_LAYERS, HEADS, LONGEST, WIDTH, Translator, make_translator
+from model import DECODER_LAYERS, HEADS, WIDTH, Translator, make_translator
+from tokens import END, LONGEST, PAD, START, source_tokens, text_of
 from torch import Tensor
-from vocabulary import END, LANGUAGE_IDS, PAD, START, TOKENIZER
 
 BEAMS = 4
 PENALTY = 0.6
@@ -34,24 +32,6 @@ class Hypothesis:
     def score(self) -> float:
         """What hypotheses of any length are compared by."""
         return self.total / ((5 + len(self.tokens) - 1) / 6) ** PENALTY
-
-
-@cache
-def pieces() -> sentencepiece.SentencePieceProcessor:
-    """The tokenizer."""
-    return sentencepiece.SentencePieceProcessor(model_file=str(TOKENIZER))
-
-
-def source_tokens(text: str, language: str) -> list[int]:
-    """Language, pieces and end; what is beyond the longest source is cut off before the end."""
-    found: list[int] = pieces().encode(" ".join(text.split()))
-    return [LANGUAGE_IDS[language], *found[: LONGEST - 2], END]
-
-
-def text_of(tokens: list[int] | tuple[int, ...]) -> str:
-    """The text of a translation's tokens."""
-    text: str = pieces().decode([token for token in tokens if token > max(LANGUAGE_IDS.values())])
-    return text
 
 
 def encoder_inputs(tokens: list[int]) -> tuple[Tensor, Tensor]:
@@ -84,7 +64,8 @@ def greedy(model: Translator, sources: list[list[int]]) -> list[list[int]]:
     made = torch.full((len(sources), 1), START)
     done = torch.zeros(len(sources), dtype=torch.bool)
     while made.shape[1] < LONGEST and not done.all():
-        best = model.decoder.teach(made, *read, mask)[:, -1].argmax(-1)
+        states = model.decoder.follow(made, *read, mask)
+        best = model.decoder.logits(states[:, -1]).argmax(-1)
         best[done] = PAD
         made = torch.cat([made, best[:, None]], 1)
         done |= best == END
@@ -109,10 +90,10 @@ def beam(model: Translator, sources: list[list[int]], width: int = BEAMS) -> lis
             break
         index = torch.tensor([n * width + place for n, place, _ in rows])
         prefix = torch.tensor([h.tokens for _, _, h in rows])
-        logits = model.decoder.teach(
+        states = model.decoder.follow(
             prefix, [k[index] for k in keys], [v[index] for v in values], mask[index]
-        )[:, -1]
-        found = torch.log_softmax(logits, -1).topk(width + 1)
+        )
+        found = torch.log_softmax(model.decoder.logits(states[:, -1]), -1).topk(width + 1)
         grown: list[list[Hypothesis]] = [[] for _ in sources]
         for (n, _, h), scores, best in zip(
             rows, found.values.tolist(), found.indices.tolist(), strict=True

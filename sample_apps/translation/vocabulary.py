@@ -19,17 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sentencepiece
-from pairs import LANGUAGES, PLACEHOLDER, load
+from pairs import PLACEHOLDER, load
+from tokens import END, LANGUAGES, PAD, START, TOKENIZER, UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SIZE = 6000
 STEP = 1 / 1024
-PAD, UNKNOWN, START, END = range(4)
-LANGUAGE_IDS = {language: 4 + number for number, language in enumerate(LANGUAGES)}
-"""The first token of a source says which language is wanted."""
-TOKENIZER = Path(__file__).with_name("tokenizer.model")
 REQUIRED = "".join(
     (
         string.ascii_letters + string.digits + string.punctuation,
