@@ -1,6 +1,6 @@
 """Measures the translator on strings of components that it was not trained on.
 
-    python evaluation.py WORK [--weights FILE] [--only N]
+    python evaluation.py WORK [--weights FILE] [--only N] [--readme FILE]
 
 chrF (chrF2) and BLEU by sacrebleu for greedy and beam search, the share that equals the reference,
 and the same for the copied source, which is what a translator that does nothing would get.
@@ -9,7 +9,6 @@ and the same for the copied source, which is what a translator that does nothing
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BATCH = 32
+MARKS = "<!-- figures -->", "<!-- end of figures -->"
 
 
 def translated(
@@ -53,33 +53,49 @@ def measured(found: list[str], wanted: list[str]) -> dict[str, float]:
     }
 
 
+def table(figures: dict[str, dict[str, dict[str, float]]], counts: dict[str, int]) -> str:
+    """The figures as Markdown."""
+    lines = [
+        "| language | strings | search | chrF | BLEU | exactly right |",
+        "|---|---|---|---|---|---|",
+    ]
+    for language, ways in figures.items():
+        for way, f in ways.items():
+            cells = f"{f['chrF']:.1f} | {f['BLEU']:.1f} | {f['exact']:.1f} %"
+            lines.append(f"| {language} | {counts[language]} | {way} | {cells} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
-    """Prints a table, and writes the figures and every translation into WORK."""
+    """Prints a table, and writes every translation into WORK."""
     torch.set_num_threads(1)
     parser = argparse.ArgumentParser(description="Measures the translator.")
     parser.add_argument("work", type=Path)
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     parser.add_argument("--only", type=int, help="as many strings per language")
+    parser.add_argument("--readme", type=Path, help="put the table between its two marks there")
     given = parser.parse_args()
     model = make_translator(given.weights)
     figures: dict[str, dict[str, dict[str, float]]] = {}
+    counts: dict[str, int] = {}
     lines: list[str] = []
     for language in LANGUAGES:
         rows = [p for p in load(given.work / "test.tsv") if p.language == language][: given.only]
         texts, wanted = [p.english for p in rows], [p.text for p in rows]
-        by_way = {"copied": texts}
+        ways = {"copied": texts}
         for way, search in (("greedy", greedy), ("beam", beam)):
-            by_way[way] = translated(model, search, texts, language)
-        figures[language] = {way: measured(found, wanted) for way, found in by_way.items()}
-        for way, figure in figures[language].items():
-            told = " | ".join(f"{value:.1f}" for value in figure.values())
-            sys.stdout.write(f"| {language} | {len(rows)} | {way} | {told} |\n")
-        sys.stdout.flush()
-        lines += [
-            "\t".join((language, *row)) for row in zip(texts, wanted, by_way["beam"], strict=True)
-        ]
-    (given.work / "figures.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
-    (given.work / "translations.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+            ways[way] = translated(model, search, texts, language)
+        figures[language] = {way: measured(found, wanted) for way, found in ways.items()}
+        counts[language] = len(rows)
+        every = zip(texts, wanted, ways["greedy"], ways["beam"], strict=True)
+        lines += ["\t".join((language, *row)) + "\n" for row in every]
+    (given.work / "translations.tsv").write_text("".join(lines), encoding="utf-8")
+    made = table(figures, counts)
+    sys.stdout.write(made)
+    if given.readme is not None:
+        before, _, after = given.readme.read_text(encoding="utf-8").partition(MARKS[0])
+        _, _, after = after.partition(MARKS[1])
+        given.readme.write_text(f"{before}{MARKS[0]}\n{made}{MARKS[1]}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

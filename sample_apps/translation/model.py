@@ -76,6 +76,7 @@ class Encoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.tokens = nn.Embedding(VOCABULARY, WIDTH)
+        self.positions: Tensor
         self.register_buffer("positions", sines(LONGEST), persistent=False)
         self.blocks = nn.ModuleList(Block(decodes=False) for _ in range(ENCODER_LAYERS))
         self.norm = nn.LayerNorm(WIDTH)
@@ -114,6 +115,7 @@ class Decoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.tokens = nn.Embedding(VOCABULARY, WIDTH)
+        self.positions: Tensor
         self.register_buffer("positions", sines(LONGEST), persistent=False)
         self.blocks = nn.ModuleList(Block(decodes=True) for _ in range(DECODER_LAYERS))
         self.norm = nn.LayerNorm(WIDTH)
@@ -128,8 +130,8 @@ class Decoder(nn.Module):
         here = (places == position)[:, None]
         past = torch.where(places <= position, 0.0, HIDDEN)
         bias = hiding(mask)
-        x = self.tokens(token) * math.sqrt(WIDTH) + self.positions[position]
-        x = x[:, None]
+        x = self.tokens(token) * math.sqrt(WIDTH)
+        x = (x + functional.embedding(position, self.positions))[:, None]
         new_keys, new_values = [], []
         for number, block in enumerate(self.blocks):
             y = block.norm(x)

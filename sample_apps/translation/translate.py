@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from model import DECODER_LAYERS, HEADS, WIDTH, Translator, make_translator
 from tokens import END, LONGEST, PAD, START, source_tokens, text_of
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 BEAMS = 4
 PENALTY = 0.6
@@ -31,7 +35,8 @@ class Hypothesis:
     @property
     def score(self) -> float:
         """What hypotheses of any length are compared by."""
-        return self.total / ((5 + len(self.tokens) - 1) / 6) ** PENALTY
+        length_penalty: float = ((5 + len(self.tokens) - 1) / 6) ** PENALTY
+        return self.total / length_penalty
 
 
 def encoder_inputs(tokens: list[int]) -> tuple[Tensor, Tensor]:
@@ -40,20 +45,28 @@ def encoder_inputs(tokens: list[int]) -> tuple[Tensor, Tensor]:
     return padded, (torch.arange(LONGEST) < len(tokens)).float()[None]
 
 
-@torch.no_grad()
-def step_by_step(model: Translator, source: list[int]) -> list[int]:
-    """The greedy translation, one step at a time with the two parts as they are exported."""
-    tokens, mask = encoder_inputs(source)
-    cross = model.encoder(tokens, mask)
-    keys = torch.zeros(DECODER_LAYERS, HEADS, LONGEST, WIDTH // HEADS)
-    values, made = keys, [START]
-    while len(made) < LONGEST and made[-1] != END:
-        at = torch.tensor([len(made) - 1])
-        logits, keys, values = model.decoder(
-            torch.tensor(made[-1:]), at, keys, values, *cross, mask
-        )
-        made.append(int(logits.argmax()))
-    return made
+def steps(model: Translator, source: list[int]) -> Iterator[tuple[dict[str, Tensor], int]]:
+    """Each step of the greedy translation with the two parts as they are exported.
+
+    What the decoder took by name, and the token it chose; the last is END, or as many as there may
+    be were made.
+    """
+    with torch.inference_mode():
+        tokens, mask = encoder_inputs(source)
+        cross = model.encoder(tokens, mask)
+        keys = values = torch.zeros(DECODER_LAYERS, HEADS, LONGEST, WIDTH // HEADS)
+        token = START
+        for position in range(LONGEST - 1):
+            given = {
+                "token": torch.tensor([token]), "position": torch.tensor([position]),
+                "keys": keys, "values": values,
+                "cross_keys": cross.cross_keys, "cross_values": cross.cross_values, "mask": mask,
+            }  # fmt: skip
+            logits, keys, values = model.decoder(**given)
+            token = int(logits.argmax())
+            yield given, token
+            if token == END:
+                return
 
 
 @torch.no_grad()
