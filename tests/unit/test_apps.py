@@ -735,7 +735,6 @@ def spoil_encoding(project: Path) -> None:
         ),
         (lambda project: next(project.rglob("golden.json")).write_text("{"), "golden.json, line 1"),
         (lambda project: next(project.rglob("edgepack.json")).write_text("[]"), "not an object"),
-        (lambda project: next(project.rglob("edgepack.json")).unlink(), "holds none"),
     ],
 )
 def test_damage_to_a_project_is_found(bench: Bench, spoil: Any, words: str) -> None:
@@ -745,3 +744,8 @@ def test_damage_to_a_project_is_found(bench: Bench, spoil: Any, words: str) -> N
         appcheck.check(project)
     assert caught.value.code == "E610"
     assert words in f"{caught.value.message} {caught.value.why}"
+
+
+def test_a_folder_without_a_project_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EdgepackError, match="E611"):
+        appcheck.check(tmp_path)

@@ -17,6 +17,7 @@ COMMANDS = {
     "init": "Write an edgepack.toml for a model.",
     "inspect": "Show what a model or an artifact takes and gives.",
     "validate": "Compare an artifact with its source model.",
+    "verify-app": "Prove that a generated app is well, as far as this machine can.",
     "targets": "List the targets, their precisions and options.",
     "doctor": "Prove that every environment works.",
     "explain": "Explain an error code.",
@@ -35,7 +36,7 @@ class Commands(click.Group):
         """The command, from its module's `command`."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"edgepack.cli.{cmd_name}")
+        module = importlib.import_module(f"edgepack.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

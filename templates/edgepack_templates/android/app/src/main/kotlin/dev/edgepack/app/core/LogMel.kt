@@ -58,8 +58,14 @@ fun logMel(samples: FloatArray, settings: LogMel): Spectrogram {
     val power = DoubleArray(plain)
     val levels = DoubleArray(rows * count)
     for (index in 0 until count) {
-        for (place in frame.indices) frame[place] = given[index * settings.hop + place] * hann[place]
-        fourier.power(frame, power)
+        var isSilent = true
+        for (place in frame.indices) {
+            val sample = given[index * settings.hop + place]
+            isSilent = isSilent && sample == 0.0
+            frame[place] = sample * hann[place]
+        }
+        // What was filled up with zeros is most of a short command, and needs no transform.
+        if (isSilent) power.fill(0.0) else fourier.power(frame, power)
         if (settings.power == 1) for (k in power.indices) power[k] = sqrt(power[k])
         for (row in 0 until rows) {
             val value = if (settings.bands > 0) banks[row].of(power) else power[row]

@@ -1,0 +1,97 @@
+"""A generated app project on disk: which template it is of, and what its manifest says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import edgepack_templates as templates
+from edgepack.errors import EdgepackError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A project that has been recognized. manifest: its edgepack.json, decoded."""
+
+    folder: Path
+    platform: str
+    template: templates.Template
+    manifest: dict[str, Any]
+
+    @property
+    def target(self) -> str:
+        """The target whose model it carries."""
+        return str(self.manifest["target"])
+
+    @property
+    def payload(self) -> str:
+        """Folder of the model and what describes it, relative to the project."""
+        return self.template.payload
+
+    @property
+    def files(self) -> dict[str, str]:
+        """What the template gives it: path in the project to path in the template."""
+        return templates.files(self.platform, self.template, self.target)
+
+    def sources(self, ending: str, *folders: str) -> list[Path]:
+        """Files below folders of the project with that ending, sorted."""
+        return sorted(
+            path for folder in folders for path in (self.folder / folder).rglob(f"*{ending}")
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A file that is well, and what said so."""
+
+    path: str
+    parser: str
+
+
+def recognize(folder: Path) -> Project:
+    """The project in a folder. Raises E611 when there is none, E610 when its manifest is wrong."""
+    for platform in ("android", "ios"):
+        template = templates.read(platform)
+        path = folder / template.payload / "edgepack.json"
+        if path.is_file():
+            manifest = _manifest(path)
+            target = manifest["target"]
+            if target not in template.targets:
+                raise wrong("edgepack.json", 0, f"its template serves no target {target!r}")
+            return Project(folder=folder, platform=platform, template=template, manifest=manifest)
+    raise EdgepackError(
+        "E611",
+        f"{folder} holds no generated app",
+        why="neither an Android nor an iOS project with an edgepack.json is there",
+        help="name the folder of one app, for example dist/MODEL/apps/android",
+    )
+
+
+def wrong(name: str, line: int, message: str) -> EdgepackError:
+    """The error for a file that a rung without tools refuses. line: 0 for none."""
+    where = f"{name}, line {line}" if line else name
+    return EdgepackError(
+        "E610",
+        f"the generated {where} is wrong",
+        why=message,
+        help="if you changed the file, this is where; if not, please report it with the app's settings",
+    )
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    """edgepack.json, decoded. Raises E610."""
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        for key in ("model", "target", "variant", "runtime", "artifact", "limits"):
+            manifest[key]
+    except json.JSONDecodeError as error:
+        raise wrong(path.name, error.lineno, error.msg) from error
+    except UnicodeDecodeError as error:
+        raise wrong(path.name, 0, f"not UTF-8: {error.reason}") from error
+    except TypeError as error:
+        raise wrong(path.name, 1, "not an object") from error
+    except KeyError as missing:
+        raise wrong(path.name, 0, f"{missing} is missing") from missing
+    return manifest
