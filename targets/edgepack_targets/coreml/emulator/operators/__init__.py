@@ -1,0 +1,20 @@
+"""Every operator of MIL, in modules by Apple's own categories. Importing this registers them."""
+
+from __future__ import annotations
+
+from edgepack_targets.coreml.emulator.operators import (
+    activation,
+    convolution,
+    elementwise_binary,
+    elementwise_unary,
+    linear,
+    normalization,
+    pooling,
+    reduction,
+    transformation,
+)
+
+__all__ = [
+    "activation", "convolution", "elementwise_binary", "elementwise_unary", "linear", "normalization",
+    "pooling", "reduction", "transformation",
+]  # fmt: skip

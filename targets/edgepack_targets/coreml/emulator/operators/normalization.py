@@ -1,0 +1,1 @@
+"""Normalizations (coremltools, mil/ops/defs/iOS15/normalization.py)."""

@@ -1,0 +1,1 @@
+"""Pools (coremltools, mil/ops/defs/iOS15/pool.py)."""
