@@ -8,13 +8,13 @@ BIN := $(VENV)/bin
 # pip's find-links may hold PyTorch's CPU wheel; uv reads its own setting.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
-.PHONY: demo test setup check unit lock schemas kill-test clean
+.PHONY: demo test setup check unit lock schemas bench kill-test clean
 
 demo: setup
 	$(BIN)/edgepack build sample_apps/vision
 
 test: setup check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 setup: $(VENV)/.ready
 
@@ -39,6 +39,9 @@ lock: setup
 
 schemas: setup
 	$(BIN)/python -m edgepack.schemas
+
+bench: setup
+	for target in litert executorch coreml; do $(BIN)/python tests/bench/overhead.py $$target 3 || exit 1; done
 
 clean:
 	rm -rf $(VENV) dist sample_apps/*/dist

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import typing
@@ -20,6 +21,9 @@ from edgepack.envs import Environment
 from edgepack.jobs import Call, Jobs, Limits
 from edgepack.store import Store
 from edgepack.wire.types import EnvironmentSpec
+
+# A shell starts what it puts in the background with SIGINT ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "sample_apps" / "vision"

@@ -370,13 +370,14 @@ def _put(
 
 def _is_current(final: Path, data: bytes, manifest: bundle.Manifest) -> bool:
     """Whether the folder already holds exactly what would be written."""
+    parts = {p.path: p.sha256 for p in manifest.apps} | {
+        a.file: a.sha256 for a in manifest.artifacts
+    }
     try:
-        return (final / bundle.MANIFEST).read_bytes() == data and all(
-            digest.of_tree(final / path) == sha256
-            for path, sha256 in [
-                *((a.file, a.sha256) for a in manifest.artifacts),
-                *((a.path, a.sha256) for a in manifest.apps),
-            ]
-        )
+        if (final / bundle.MANIFEST).read_bytes() != data:
+            return False
+        with ThreadPoolExecutor() as pool:
+            found = list(pool.map(digest.of_tree, (final / part for part in parts)))
     except OSError:
         return False
+    return found == list(parts.values())

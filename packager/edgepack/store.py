@@ -1,7 +1,8 @@
 """The content-addressed cache: what a stage made, under the digest of all that went into it.
 
 An entry is a folder put in place by one rename, so it is whole or absent whatever is killed. Its files
-are verified when they are used; a corrupt entry is deleted and counts as a miss. Failures are never
+are verified when they are used, by size and time of change or else by digest; a corrupt entry is deleted
+and counts as a miss. Failures are never
 stored. Work in progress lies in a scratch folder that belongs to one process and is swept by the next
 once that process is gone.
 """
@@ -35,6 +36,7 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True):
     """What an entry says of itself.
 
     parts: what the key was made of. value: the stage's result. files: sha256 by relative path.
+    stamps: size in bytes and time of change (ns) of those files; one that has them is not read again.
     guards: files outside the store, by path, that must still have these digests.
     """
 
@@ -42,6 +44,7 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True):
     parts: dict[str, Any]
     value: Any
     files: dict[str, str]
+    stamps: dict[str, tuple[int, int]] = {}
     guards: dict[str, str] = {}
     bytes: int = 0
     seconds: float = 0.0
@@ -95,11 +98,15 @@ class Store:
         entry = self._read(self._entries / key)
         if entry is None:
             return None
-        if any(_changed(Path(path), sha) for path, sha in entry.meta.guards.items()):
+        if not _unchanged({Path(path): sha for path, sha in entry.meta.guards.items()}):
             return None
-        files = entry.meta.files
-        if _files(entry.folder / "files").keys() != files.keys() or any(
-            _changed(entry.path(name), sha) for name, sha in files.items()
+        found, stamps = _files(entry.folder / "files"), entry.meta.stamps
+        if found.keys() != entry.meta.files.keys() or not _unchanged(
+            {
+                path: entry.meta.files[name]
+                for name, path in found.items()
+                if _stamp(path) != stamps.get(name)
+            }
         ):
             shutil.rmtree(entry.folder, ignore_errors=True)
             return None
@@ -117,7 +124,8 @@ class Store:
             found = _files(made)
             meta = msgspec.structs.replace(
                 meta,
-                files={name: digest.of_file(path) for name, path in found.items()},
+                files=dict(zip(found, digest.of_files(list(found.values())), strict=True)),
+                stamps={name: _stamp(path) for name, path in found.items()},
                 bytes=sum(path.stat().st_size for path in found.values()),
             )
             whole = self.scratch("put")
@@ -181,11 +189,18 @@ def _files(folder: Path) -> dict[str, Path]:
     return {p.relative_to(folder).as_posix(): p for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def _changed(path: Path, sha256: str) -> bool:
+def _stamp(path: Path) -> tuple[int, int]:
+    """Size in bytes and time of the last change in nanoseconds. Raises OSError."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _unchanged(files: dict[Path, str]) -> bool:
+    """Whether every file is there with its sha256."""
     try:
-        return digest.of_file(path) != sha256
+        return digest.of_files(list(files)) == list(files.values())
     except OSError:
-        return True
+        return False
 
 
 @contextlib.contextmanager

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,12 @@ def of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def of_files(paths: Sequence[Path]) -> list[str]:
+    """sha256 of each file's content, computed on all cores. Raises OSError."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(of_file, paths))
+
+
 def of_tree(path: Path) -> str:
     """sha256 of a file, or of a folder's sorted relative paths and file digests. Raises OSError.
 
@@ -27,8 +36,8 @@ def of_tree(path: Path) -> str:
     if not path.is_dir():
         return of_file(path)
     files = sorted(p for p in path.rglob("*") if p.is_file())
-    listing = [(p.relative_to(path).as_posix(), of_file(p)) for p in files]
-    return of_value(listing)
+    names = [p.relative_to(path).as_posix() for p in files]
+    return of_value(list(zip(names, of_files(files), strict=True)))
 
 
 def of_value(value: Any) -> str:
