@@ -266,12 +266,31 @@ class RunJob:
     """Run an artifact on every case of `samples`, write the outputs to the .npz `out`.
 
     signature: the artifact's, which fixes the order of inputs and outputs.
+    options: the target's own, by name. trace: folder to write every operation's result of one case into,
+    "" for none.
     """
 
     artifact: str
     signature: Signature
     samples: str
     out: str
+    options: tuple[tuple[str, str | int | float | bool], ...] = ()
+    trace: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How far an output moves when the artifact is run another way that its format allows.
+
+    way: such as "fp32", single precision where the artifact declares half. max_abs: the largest difference.
+    sqnr_db: of the worst case, 999 where nothing differs. cases: how many were run that way.
+    """
+
+    way: str
+    output: str
+    max_abs: float
+    sqnr_db: float
+    cases: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,6 +298,7 @@ class RunResult:
     """What ran: runtime such as "LiteRT 2.3.0 XNNPACK", its fidelity, and the median seconds of a case.
 
     cases: number of cases run. notes: sentences such as how much of the graph was delegated.
+    readings: the uncertainty of the outputs, where the format leaves open how it is computed.
     """
 
     runtime: str
@@ -286,6 +306,7 @@ class RunResult:
     cases: int
     seconds_per_case: float
     notes: tuple[str, ...] = ()
+    readings: tuple[Reading, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ class Model:
     """One function of a model, compiled.
 
     function: its name. inputs, outputs: the descriptions (FeatureDescription) of what it takes and gives.
+    has_half: whether anything in it is declared fp16, so that the modes differ.
     """
 
     def __init__(self, function: str, description: Any, compiled: Program) -> None:
@@ -34,6 +35,7 @@ class Model:
         self.description = description
         self.inputs = tuple(description.input)
         self.outputs = tuple(description.output)
+        self.has_half = compiled.has_half
         self._program = compiled
 
     def new_state(self) -> State:

@@ -20,7 +20,8 @@ from edgepack_targets.coreml.emulator.operators.registry import Output, Site
 from edgepack_targets.coreml.emulator.precision import Mode
 from edgepack_targets.coreml.emulator.storage import Storage
 
-Watch = Callable[[str, Any], None]
+Watch = Callable[[str, str, Any], None]
+"""Called with the operator, the name and the value of every result."""
 
 # Operator failures: what torch raises when it is handed what it cannot compute.
 _VENDOR = (
@@ -89,6 +90,7 @@ class Program:
     ios: int
     outputs: tuple[str, ...]
     declared: dict[str, Any]
+    has_half: bool
 
 
 def compile_function(function: Any, storage: Storage, mode: Mode) -> Program:
@@ -108,6 +110,7 @@ def compile_function(function: Any, storage: Storage, mode: Mode) -> Program:
         ios=ios,
         outputs=tuple(block.outputs),
         declared=compiler.declared,
+        has_half=any(_is_half((_output_of(name, t),)) for name, t in compiler.declared.items()),
     )
 
 
@@ -195,9 +198,10 @@ class _Compiler:
         steps.append(step)
 
     def _site(self, operation: Any) -> Site:
-        outputs = tuple(_output(named) for named in operation.outputs)
+        outputs = tuple(_output_of(named.name, named.type) for named in operation.outputs)
         name = outputs[0].name if outputs else operation.type
         return Site(
+            operator=operation.type,
             name=f"{operation.type} {name!r}",
             ios=self.ios,
             outputs=outputs,
@@ -270,7 +274,7 @@ def run(block: Block, slots: list[Any], watch: Watch | None = None) -> tuple[Any
             slots[index] = result
         if watch is not None:
             for output, result in zip(step.site.outputs, results, strict=False):
-                watch(output.name, result)
+                watch(step.site.operator, output.name, result)
         for index in step.frees:
             slots[index] = None
     return tuple(resolved(value, slots) for value in block.outputs)
@@ -359,12 +363,11 @@ _CONTROL: dict[str, tuple[str, Callable[..., Any]]] = {
 }
 
 
-def _output(named: Any) -> Output:
-    of_type = named.type
+def _output_of(name: str, of_type: Any) -> Output:
     if of_type.WhichOneof("type") != "tensorType" or of_type.tensorType.dataType == constants.STRING:
-        return Output(named.name, None, None)
+        return Output(name, None, None)
     tensor_type = of_type.tensorType
-    return Output(named.name, constants.kind_of(tensor_type), constants.shape_of(tensor_type))
+    return Output(name, constants.kind_of(tensor_type), constants.shape_of(tensor_type))
 
 
 def _is_half(outputs: tuple[Output, ...]) -> bool:

@@ -38,10 +38,12 @@ class Output:
 class Site:
     """One operation of a program, as its operator may want to know it.
 
+    operator: MIL's name for what it does. name: operator and first result, for messages.
     ios: 15, 16, 17, 18 or 26, the system its program is written for. in_half: whether sums of products are
     accumulated in half precision.
     """
 
+    operator: str
     name: str
     ios: int
     outputs: tuple[Output, ...]
