@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from edgepack_targets.coreml.emulator.operators import (
     activation,
+    attention,
     convolution,
     elementwise_binary,
     elementwise_unary,
     linear,
     normalization,
     pooling,
+    random,
     reduction,
     transformation,
 )
 
 __all__ = [
-    "activation", "convolution", "elementwise_binary", "elementwise_unary", "linear", "normalization",
-    "pooling", "reduction", "transformation",
+    "activation", "attention", "convolution", "elementwise_binary", "elementwise_unary", "linear", "normalization",
+    "pooling", "random", "reduction", "transformation",
 ]  # fmt: skip
