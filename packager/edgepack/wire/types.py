@@ -379,6 +379,7 @@ class Target:
     default_precisions: made when the user names none.
     convert_in: environment of `convert`; run_in: of `run` and `inspect`.
     not_run: why nothing here can run its artifacts; "" when `run` can.
+    traces: whether `run` can write down the result of every operation.
     dynamic: whether it can keep symbolic axes.
     preload: modules `convert` needs, imported ahead of its job while another job still runs.
     doctor: precision of the tiny conversion that proves the target.
@@ -395,5 +396,6 @@ class Target:
     run_in: EnvironmentSpec
     not_run: str
     dynamic: bool
+    traces: bool = False
     preload: tuple[str, ...] = ()
     options: tuple[Option, ...] = ()

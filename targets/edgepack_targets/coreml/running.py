@@ -20,6 +20,7 @@ import numpy as np
 from edgepack.errors import EdgepackError
 from edgepack.wire import progress, tensors
 from edgepack.wire.types import Reading, RunJob, RunResult, Signature
+from edgepack_targets.coreml import tracing
 from edgepack_targets.coreml.emulator import model as emulated
 from edgepack_targets.coreml.emulator.precision import MODES, Mode
 
@@ -59,6 +60,7 @@ def _by_emulator(path: Path, job: RunJob) -> RunResult:
         fidelity="simulated",
         cases=len(outputs),
         seconds_per_case=seconds,
+        notes=_remarks(path, job, outputs),
         readings=_readings(path, job, outputs, ways if model.has_half else []),
     )
 
@@ -116,6 +118,28 @@ def _outputs(predict: Predict, job: RunJob) -> tuple[list[list[Array]], float]:
     return outputs, statistics.median(seconds) if seconds else 0.0
 
 
+def _remarks(path: Path, job: RunJob, outputs: Sequence[Sequence[Array]]) -> tuple[str, ...]:
+    """What a trace shows, and where NaN or Inf come from if outputs hold any."""
+    inputs = [spec.name for spec in job.signature.inputs]
+    broken = next((n for n, o in enumerate(outputs) if not _all_finite(o)), None)
+    remarks = []
+    for number, case in enumerate(tensors.load(Path(job.samples))):
+        named = dict(zip(inputs, case, strict=True))
+        if number == 0 and job.trace:
+            remarks.append(tracing.write(path, named, Path(job.trace)))
+        if number == broken:
+            origin = tracing.first_not_finite(path, named)
+            remarks.append(f"NaN or Inf in sample {number} come from {origin}.")
+            break
+        if broken is None:
+            break
+    return tuple(remarks)
+
+
+def _all_finite(tensors: Sequence[Array]) -> bool:
+    return all(bool(np.isfinite(t).all()) for t in tensors if t.dtype.kind == "f")
+
+
 def _shape(value: Any, axes: int) -> tuple[int, ...]:
     """Core ML gives what has no axes as one of size 1."""
     shape = np.shape(value)
@@ -149,7 +173,11 @@ def _readings(
 
 def _spread(count: int, most: int) -> frozenset[int]:
     """At most `most` numbers below `count`, evenly spread."""
-    return frozenset(round(i * (count - 1) / max(1, most - 1)) for i in range(most)) if count else frozenset()
+    return (
+        frozenset(round(i * (count - 1) / max(1, most - 1)) for i in range(most))
+        if count
+        else frozenset()
+    )
 
 
 def _difference(pairs: Sequence[tuple[Array, Array]]) -> tuple[float, float]:
