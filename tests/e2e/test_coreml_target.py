@@ -316,7 +316,7 @@ def test_damaged_packages_are_refused_with_their_reason(bench: Bench) -> None:
         item["path"] = "../../../secret"
     (bench.folder / "secret").write_text("not yours", encoding="utf-8")
     damages: dict[str, Callable[[Path], object]] = {
-        "Manifest.json: No such file": lambda p: (p / "Manifest.json").unlink(),
+        "Manifest.json is missing": lambda p: (p / "Manifest.json").unlink(),
         "does not name a model": lambda p: (p / "Manifest.json").write_text("{}"),
         "outside the package": lambda p: (p / "Manifest.json").write_text(json.dumps(outside)),
         "model.mlmodel is missing": lambda p: (p / model).unlink(),

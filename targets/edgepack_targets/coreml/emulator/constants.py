@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from edgepack_targets.coreml.emulator import errors
-from edgepack_targets.coreml.emulator.kinds import BY_NAME, KINDS, STRING, Kind
-from edgepack_targets.coreml.emulator.storage import Storage, carried, decoded
+from edgepack_targets.coreml.emulator import errors, limits
+from edgepack_targets.coreml.emulator.kinds import KINDS, STRING, Kind
+from edgepack_targets.coreml.emulator.storage import Storage, decoded
 
 _MOST_IMMEDIATE = 2**28
 """Values an immediate constant may claim to hold; whatever is larger stands in the weights file."""
@@ -38,10 +38,11 @@ def shape_of(tensor_type: Any) -> tuple[int | None, ...] | None:
 
 
 def fixed_shape(tensor_type: Any) -> tuple[int, ...]:
-    """Sizes of a constant's type. Raises E202 if one is missing."""
+    """Sizes of a constant's type. Raises E202 if one is missing, E511 for too many values."""
     shape = shape_of(tensor_type)
     if shape is None or None in shape:
         raise errors.malformed("a constant's type has axes of unknown size")
+    limits.check(shape, "a constant")
     return tuple(size for size in shape if size is not None)
 
 
@@ -57,7 +58,7 @@ def decode(value: Any, storage: Storage) -> Any:
         return [decode(item, storage) for item in items.values]
     if of_type == "dictionaryType":
         pairs = value.immediateValue.dictionary.values
-        return {decode(p.key, storage): decode(p.value, storage) for p in pairs}
+        return {_key(decode(p.key, storage)): decode(p.value, storage) for p in pairs}
     if of_type != "tensorType":
         raise errors.malformed(f"a constant is of type {of_type}")
     tensor_type = value.type.tensorType
@@ -69,6 +70,15 @@ def decode(value: Any, storage: Storage) -> Any:
         blob = value.blobFileValue
         return storage.tensor(blob.fileName, blob.offset, kind, shape)
     return _immediate(value.immediateValue.tensor, kind, shape)
+
+
+def _key(value: Any) -> Any:
+    """A text, or the number of a tensor that is one."""
+    if isinstance(value, torch.Tensor) and value.numel() == 1:
+        return value.item()
+    if not isinstance(value, str):
+        raise errors.malformed("a dictionary has a key that is neither a text nor a number")
+    return value
 
 
 def _immediate(tensor: Any, kind: Kind, shape: tuple[int, ...]) -> torch.Tensor:
@@ -84,11 +94,10 @@ def _immediate(tensor: Any, kind: Kind, shape: tuple[int, ...]) -> torch.Tensor:
     if field == "strings":
         raise errors.malformed(f"a constant of {kind.name} holds text")
     wide = np.float64 if field in ("floats", "doubles") else np.int64
-    array = np.fromiter(given, wide, count)
-    if kind.is_float:
-        array = array.astype(np.float16 if kind.name == "fp16" else wide)
-    plain = BY_NAME["fp64"] if kind.is_float else BY_NAME["int64"]
-    return carried(array, plain).to(kind.carrier).reshape(shape)
+    values = torch.from_numpy(np.fromiter(given, wide, count))
+    if kind.name == "fp16":
+        values = values.half()
+    return values.to(kind.carrier).reshape(shape)
 
 
 def _strings(given: Any, shape: tuple[int, ...]) -> Any:

@@ -7,9 +7,7 @@ from edgepack.errors import EdgepackError
 
 def unsupported(what: str, why: str = "", help: str = "") -> EdgepackError:  # noqa: A002
     """E511: the program is well formed, and needs something the emulator does not have."""
-    return EdgepackError(
-        "E511", f"the Core ML emulator has no {what}", why=why, help=help
-    )
+    return EdgepackError("E511", f"the Core ML emulator has no {what}", why=why, help=help)
 
 
 def malformed(what: str, why: str = "") -> EdgepackError:
@@ -29,6 +27,10 @@ def misfit(what: str, why: str = "") -> EdgepackError:
 
 def no_function(name: str, known: list[str]) -> EdgepackError:
     """E508: the model has no function of that name."""
-    return EdgepackError(
-        "E508", f"the model has no function {name!r}", why=f"It has {', '.join(known)}."
-    )
+    why = f"It has {', '.join(known)}."
+    return EdgepackError("E508", f"the model has no function {name!r}", why=why)
+
+
+def refused(what: str, why: str = "") -> EdgepackError:
+    """E508: a phone would refuse to load the model too."""
+    return EdgepackError("E508", what, why=why)

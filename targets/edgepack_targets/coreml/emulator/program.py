@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from edgepack.errors import EdgepackError
-from edgepack_targets.coreml.emulator import constants, errors, precision
+from edgepack_targets.coreml.emulator import constants, errors, kinds, limits, precision
 from edgepack_targets.coreml.emulator.operators import registry
 from edgepack_targets.coreml.emulator.operators.registry import Output, Site
 from edgepack_targets.coreml.emulator.precision import Mode
@@ -30,7 +30,8 @@ _VENDOR = (
 )  # fmt: skip
 _IOS_OF_OPSET = {5: 15, 6: 16, 7: 17, 8: 18, 9: 26}
 _MOST_DEEP = 64
-_MOST_ROUNDS = 10_000_000
+_MOST_AXES = 5
+_ROUNDS = 0  # the slot that counts the rounds of loops
 
 
 @dataclass(slots=True)
@@ -128,7 +129,7 @@ class _Compiler:
 
     def __init__(self, storage: Storage, mode: Mode, ios: int) -> None:
         self.storage, self.mode, self.ios = storage, mode, ios
-        self.count = 0
+        self.count = _ROUNDS + 1
         self.names: dict[str, Any] = {}
         self.declared: dict[str, Any] = {}
         self._depth = 0
@@ -189,7 +190,9 @@ class _Compiler:
             else:
                 given[name] = _converted(site, name, value, convert)
         finishes = tuple(self._finish(out, moved=found.moves) for out in site.outputs)
-        step = Step(site, found.function, given, tuple(taken), (), finishes)
+        declared = all(finish is not None and finish.fixed for finish in finishes)
+        function = limits.guarded(found.name, found.function, declared=declared)
+        step = Step(site, function, given, tuple(taken), (), finishes)
         if not taken and found.fixed:
             for named, result in zip(operation.outputs, call(step, []), strict=False):
                 self.names[named.name] = result
@@ -230,11 +233,11 @@ class _Compiler:
             parameter = found.parameters.get(name)
             if parameter is not None and not parameter.variadic and len(bound) == 1:
                 values[name] = bound[0]
-            elif len(bound):
+            elif bound:
                 values[name] = bound
         unknown = values.keys() - found.parameters.keys()
         if unknown:
-            raise errors.unsupported(f"parameter {sorted(unknown)[0]!r} of operator {found.name!r}")
+            raise errors.unsupported(f"parameter {min(unknown)!r} of operator {found.name!r}")
         missing = [n for n, p in found.parameters.items() if p.required and n not in values]
         if missing:
             raise errors.malformed(f"an operation {found.name!r} lacks its {missing[0]!r}")
@@ -246,7 +249,7 @@ class _Compiler:
         return constants.decode(binding.value, self.storage)
 
     def _control(self, operation: Any, site: Site, steps: list[Step]) -> None:
-        """cond and while_loop: blocks within the block."""
+        """Compile `cond` and `while_loop`: blocks within the block."""
         bound = {
             name: tuple(self._bound(binding) for binding in argument.arguments)
             for name, argument in operation.inputs.items()
@@ -254,7 +257,9 @@ class _Compiler:
         blocks = [self._inner(block) for block in operation.blocks]
         wanted, function = _CONTROL[operation.type]
         if len(blocks) != 2 or len(bound.get(wanted, ())) < 1:  # noqa: PLR2004 both have two blocks
-            raise errors.malformed(f"an operation {operation.type!r} lacks blocks or its {wanted!r}")
+            raise errors.malformed(
+                f"an operation {operation.type!r} lacks blocks or its {wanted!r}"
+            )
         step = Step(
             site=site,
             function=function,
@@ -294,7 +299,9 @@ def call(step: Step, slots: list[Any], watch: Watch | None = None) -> tuple[Any,
     except EdgepackError as error:
         if step.site.name in error.message:
             raise
-        raise type(error)(error.code, f"{step.site.name}: {error.message}", why=error.why) from error
+        raise type(error)(
+            error.code, f"{step.site.name}: {error.message}", why=error.why
+        ) from error
     except _VENDOR as error:
         why = f"{type(error).__name__}: {error}"
         raise errors.failed(f"{step.site.name} cannot be computed", why=why) from error
@@ -325,7 +332,9 @@ def _finished(result: Any, finish: Finish, site: Site) -> Any:
     if finish.shape is not None and result.shape != finish.shape:
         fits = len(finish.shape) == result.dim() and (
             not finish.fixed
-            and all(want in (None, has) for want, has in zip(finish.shape, result.shape, strict=True))
+            and all(
+                want in (None, has) for want, has in zip(finish.shape, result.shape, strict=True)
+            )
         )
         if not fits:
             raise errors.failed(
@@ -346,7 +355,8 @@ def _while(
 ) -> tuple[Any, ...]:
     condition, body = blocks
     values = loop_vars
-    for _ in range(_MOST_ROUNDS):
+    while (rounds := slots[_ROUNDS] or 0) < limits.MOST_ROUNDS:
+        slots[_ROUNDS] = rounds + 1
         for index, value in zip(condition.inputs, values, strict=True):
             slots[index] = value
         if not bool(run(condition, slots, watch)[0]):
@@ -354,7 +364,7 @@ def _while(
         for index, value in zip(body.inputs, values, strict=True):
             slots[index] = value
         values = run(body, slots, watch)
-    raise errors.failed(f"a loop did not end within {_MOST_ROUNDS} rounds")
+    raise errors.failed(f"its loops did not end within {limits.MOST_ROUNDS} rounds")
 
 
 _CONTROL: dict[str, tuple[str, Callable[..., Any]]] = {
@@ -364,7 +374,7 @@ _CONTROL: dict[str, tuple[str, Callable[..., Any]]] = {
 
 
 def _output_of(name: str, of_type: Any) -> Output:
-    if of_type.WhichOneof("type") != "tensorType" or of_type.tensorType.dataType == constants.STRING:
+    if of_type.WhichOneof("type") != "tensorType" or of_type.tensorType.dataType == kinds.STRING:
         return Output(name, None, None)
     tensor_type = of_type.tensorType
     return Output(name, constants.kind_of(tensor_type), constants.shape_of(tensor_type))
@@ -387,7 +397,9 @@ def _converted(site: Site, name: str, value: Any, convert: Callable[[Any], Any] 
     try:
         return convert(value)
     except (EdgepackError, TypeError, ValueError) as error:
-        raise errors.malformed(f"{site.name} has a {name!r} of the wrong kind", why=str(error)) from error
+        raise errors.malformed(
+            f"{site.name} has a {name!r} of the wrong kind", why=str(error)
+        ) from error
 
 
 def _free(block: Block, own: set[int]) -> None:
