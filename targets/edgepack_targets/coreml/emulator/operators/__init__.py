@@ -5,18 +5,30 @@ from __future__ import annotations
 from edgepack_targets.coreml.emulator.operators import (
     activation,
     attention,
+    classify,
+    constexpr,
+    control_flow,
     convolution,
     elementwise_binary,
     elementwise_unary,
+    image_resizing,
     linear,
     normalization,
     pooling,
+    quantization,
     random,
+    recurrent,
     reduction,
+    scatter_gather,
+    states,
+    suppression,
+    tensor_operation,
     transformation,
 )
 
 __all__ = [
-    "activation", "attention", "convolution", "elementwise_binary", "elementwise_unary", "linear", "normalization",
-    "pooling", "random", "reduction", "transformation",
+    "activation", "attention", "classify", "constexpr", "control_flow", "convolution",
+    "elementwise_binary", "elementwise_unary", "image_resizing", "linear", "normalization",
+    "pooling", "quantization", "random", "recurrent", "reduction", "scatter_gather", "states",
+    "suppression", "tensor_operation", "transformation",
 ]  # fmt: skip

@@ -87,7 +87,7 @@ def operator(*names: str, moves: bool = False, fixed: bool = True) -> Callable[.
         parameters = {
             p.name: Parameter(
                 convert=_CONVERSIONS[_bare(hints[p.name])],
-                variadic=_bare(hints[p.name]) is Tensors,
+                variadic=_bare(hints[p.name]) == Tensors,
                 required=p.default is inspect.Parameter.empty,
             )
             for p in declared[wants_site:]
