@@ -1,6 +1,6 @@
 """Every operator of the second half, in all opsets, against formulas and coremltools' own inference.
 
-ops_b.py FOLDER: prints a line per group with the number of cases, and fails on the first difference.
+ops_b.py FOLDER [GROUP …]: prints a line per group with the number of cases, and fails on the first difference.
 """
 
 from __future__ import annotations
@@ -9,19 +9,35 @@ import sys
 import time
 
 import torch
-from ops_b_case import check, peers
+from ops_b_case import TARGETS, check, peers
+from ops_b_images import IMAGE_RESIZING
+from ops_b_indices import GATHER, QUANTIZATION, SCATTER
+from ops_b_sequences import CONTROL_FLOW, RECURRENT, SUPPRESSION
 from ops_b_shapes import OPERATION, TRANSFORMATION
 
-GROUPS = {"tensor_transformation": TRANSFORMATION, "tensor_operation": OPERATION}
+GROUPS = {
+    "tensor_transformation": TRANSFORMATION,
+    "tensor_operation": OPERATION,
+    "gather": GATHER,
+    "scatter": SCATTER,
+    "quantization": QUANTIZATION,
+    "image_resizing": IMAGE_RESIZING,
+    "recurrent": RECURRENT,
+    "suppression": SUPPRESSION,
+    "control_flow": CONTROL_FLOW,
+}
 
 
 def main() -> None:
     torch.set_num_threads(1)
     for name, cases in GROUPS.items():
+        if len(sys.argv) > 2 and name not in sys.argv[2:]:
+            continue
         begin = time.perf_counter()
-        counts = [check(cases, ios) for ios in (15, 16, 17, 18)]
+        counts = [check(cases, ios) for ios in TARGETS]
         asked = peers(cases, 18)
-        print(f"{name}: {counts} cases, {asked} peers, {time.perf_counter() - begin:.1f} s")
+        seconds = time.perf_counter() - begin
+        sys.stdout.write(f"{name}: {counts} cases, {asked} peers, {seconds:.1f} s\n")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import coremltools as ct
 import numpy as np
 from coremltools.converters.mil import Builder as mb  # noqa: N813 coremltools' own name for it
 from coremltools.converters.mil.mil import types
+
 from edgepack_targets.coreml.emulator import model as emulated
 from edgepack_targets.coreml.emulator import proto
 
@@ -135,15 +136,15 @@ def predicted(model: Any, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
 
 
 def compare(name: str, found: list[Any], wanted: list[Any], tolerance: float) -> None:
+    """Raises AssertionError where results differ. tolerance: relative and absolute; 0 wants equality."""
     assert len(found) == len(wanted), f"{name}: {len(found)} results, not {len(wanted)}"
-    for have, want in zip(found, wanted, strict=True):
-        want = np.asarray(want)
-        have = np.asarray(have)
-        have = have.reshape(()) if want.shape == () and have.size == 1 else have
+    for one, other in zip(found, wanted, strict=True):
+        have, want = np.asarray(one), np.asarray(other)
+        if want.shape == () and have.size == 1:
+            have = have.reshape(())
         assert have.shape == want.shape, f"{name}: shape {have.shape}, not {want.shape}"
-        have, want = have.astype(np.float64), want.astype(np.float64)
-        if tolerance:
-            close = np.isclose(have, want, rtol=tolerance, atol=tolerance, equal_nan=True)
-        else:
-            close = (have == want) | (np.isnan(have) & np.isnan(want))
+        close = np.isclose(
+            have.astype(np.float64), want.astype(np.float64), rtol=tolerance, atol=tolerance,
+            equal_nan=True,
+        )  # fmt: skip
         assert close.all(), f"{name}: {have[~close][:5]} is not {want[~close][:5]}"

@@ -96,8 +96,9 @@ def _scaled(given: dict[str, Any]) -> float:
 
 def _resized(given: dict[str, Any]) -> float:
     names = ("target_size_height", "target_size_width", "target_height", "target_width")
-    sizes = given.get("resized_dims") or [given[name] for name in names if name in given]
-    spread = max(1, math.prod(given["x"].shape[-2:]))
+    last = given.get("resized_dims", len(given["x"].shape[-2:]))
+    sizes = given.get("shape", ())[-last:] or [given[name] for name in names if name in given]
+    spread = max(1, math.prod(given["x"].shape[-last:]))
     return given["x"].numel() // spread * math.prod(max(1, n) for n in sizes)
 
 
