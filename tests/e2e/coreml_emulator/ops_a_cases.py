@@ -73,8 +73,15 @@ def _activations() -> Iterator[Case]:
         yield Case(op, x, {"alpha": 0.4, "beta": 1.2}, mixed=True)
     for rank in (3, 4, 5):
         alpha = np.full(3, 0.2) if rank != 4 else normal(3)
-        yield Case("prelu", {"x": normal(2, 3, *(2, 3, 2)[: rank - 2])}, {"alpha": alpha}, mixed=True)
-    yield Case("softplus_parametric", {"x": normal(2, 3, 2, 2)}, {"alpha": normal(3), "beta": normal(3)}, mixed=True)
+        yield Case(
+            "prelu", {"x": normal(2, 3, *(2, 3, 2)[: rank - 2])}, {"alpha": alpha}, mixed=True
+        )
+    yield Case(
+        "softplus_parametric",
+        {"x": normal(2, 3, 2, 2)},
+        {"alpha": normal(3), "beta": normal(3)},
+        mixed=True,
+    )
     for mode in ("EXACT", "TANH_APPROXIMATION", "SIGMOID_APPROXIMATION"):
         yield Case("gelu", x, {"mode": mode})
     yield Case("gelu", x)
@@ -85,7 +92,21 @@ def _activations() -> Iterator[Case]:
 
 def _unary() -> Iterator[Case]:
     x = {"x": normal(2, 3, 4) * 2}
-    for op in ("abs", "atan", "ceil", "cos", "cosh", "erf", "exp", "exp2", "floor", "round", "sign", "sin", "sinh"):
+    for op in (
+        "abs",
+        "atan",
+        "ceil",
+        "cos",
+        "cosh",
+        "erf",
+        "exp",
+        "exp2",
+        "floor",
+        "round",
+        "sign",
+        "sin",
+        "sinh",
+    ):
         yield Case(op, x)
         yield Case(op, {"x": np.float64(0.6).reshape(())})
     for op in ("square", "tanh", "tan"):
@@ -108,9 +129,14 @@ def _unary() -> Iterator[Case]:
         yield Case("cast", {"x": whole(6)}, {"dtype": dtype})
         yield Case("cast", {"x": maybe(6)}, {"dtype": dtype})
     yield Case("cast", {"x": normal(6)}, {"dtype": "fp16"}, since=16)
+    beyond = (
+        np.array([-300.5, -2.7, 0.5, 2.7, 127.5, 300.0]),
+        np.array([-70000, -300, -1, 0, 7, 300, 70000], np.int32),
+    )
     for dtype in ("int8", "uint8", "int16", "uint16"):
-        yield Case("cast", {"x": np.array([-300.5, -2.7, 0.5, 2.7, 127.5, 300.0])}, {"dtype": dtype}, since=17)
-        yield Case("cast", {"x": np.array([-70000, -300, -1, 0, 7, 300, 70000], np.int32)}, {"dtype": dtype}, since=17)
+        for x in beyond:
+            # numpy wraps, which no hardware of Apple's does with floats.
+            yield Case("cast", {"x": x}, {"dtype": dtype}, since=17, peer=False)
 
 
 def _binary() -> Iterator[Case]:
@@ -137,15 +163,35 @@ def _reductions() -> Iterator[Case]:
     x = {"x": normal(2, 3, 4)}
     for axes, keep in itertools.product(AXES, (False, True)):
         given = {"keep_dims": keep} if axes is None else {"keep_dims": keep, "axes": axes}
-        for op in ("reduce_l1_norm", "reduce_l2_norm", "reduce_log_sum_exp", "reduce_max", "reduce_mean", "reduce_min", "reduce_prod", "reduce_sum", "reduce_sum_square"):
+        for op in (
+            "reduce_l1_norm",
+            "reduce_l2_norm",
+            "reduce_log_sum_exp",
+            "reduce_max",
+            "reduce_mean",
+            "reduce_min",
+            "reduce_prod",
+            "reduce_sum",
+            "reduce_sum_square",
+        ):
             yield Case(op, x, given)
-        for op in ("reduce_l1_norm", "reduce_l2_norm", "reduce_max", "reduce_mean", "reduce_min", "reduce_sum", "reduce_sum_square"):
+        for op in (
+            "reduce_l1_norm",
+            "reduce_l2_norm",
+            "reduce_max",
+            "reduce_mean",
+            "reduce_min",
+            "reduce_sum",
+            "reduce_sum_square",
+        ):
             yield Case(op, {"x": whole(2, 3, 4)}, given)
         yield Case("reduce_prod", {"x": whole(2, 3, 4, low=-1, high=3)}, given)
         yield Case("reduce_log_sum", {"x": positive(2, 3, 4)}, given)
     yield Case("reduce_log_sum_exp", {"x": np.array([100.0, 101.0, 99.0])})
     yield Case("reduce_sum", x)
-    for op, axis, keep in itertools.product(("reduce_argmax", "reduce_argmin"), (0, 1, -1), (False, True)):
+    for op, axis, keep in itertools.product(
+        ("reduce_argmax", "reduce_argmin"), (0, 1, -1), (False, True)
+    ):
         yield Case(op, x, {"axis": axis, "keep_dims": keep})
         yield Case(op, {"x": whole(3, 4, 5, high=-5)}, {"axis": axis, "keep_dims": keep})
         yield Case(op, x, {"axis": axis, "output_dtype": "uint16"}, since=17)
@@ -155,10 +201,18 @@ def _reductions() -> Iterator[Case]:
 def _products() -> Iterator[Case]:
     for shape in ((5,), (3, 5), (2, 3, 5)):
         for bias in ({}, {"bias": normal(4)}):
-            yield Case("linear", {"x": normal(*shape)}, {"weight": normal(4, 5), **bias}, mixed=True)
+            yield Case(
+                "linear", {"x": normal(*shape)}, {"weight": normal(4, 5), **bias}, mixed=True
+            )
     yield Case("linear", {"x": whole(3, 5)}, {"weight": whole(4, 5), "bias": whole(4)})
     yield Case("linear", {"x": normal(3, 40)}, {"weight": whole(4, 40)}, since=17)
-    for a, b in (((3, 5), (5, 2)), ((4, 3, 5), (5, 2)), ((2, 1, 3, 5), (4, 5, 2)), ((5,), (5, 2)), ((3, 70), (70, 6))):
+    for a, b in (
+        ((3, 5), (5, 2)),
+        ((4, 3, 5), (5, 2)),
+        ((2, 1, 3, 5), (4, 5, 2)),
+        ((5,), (5, 2)),
+        ((3, 70), (70, 6)),
+    ):
         yield Case("matmul", {"x": normal(*a), "y": normal(*b)})
         yield Case("matmul", {"x": whole(*a), "y": whole(*b)})
         turned = normal(*b).swapaxes(-1, -2).copy()
@@ -166,12 +220,30 @@ def _products() -> Iterator[Case]:
         yield Case("matmul", {"x": normal(*a)}, {"y": normal(*b)}, mixed=True)
         if len(a) > 1:
             turned = normal(*a).swapaxes(-1, -2).copy()
-            yield Case("matmul", {"x": turned, "y": normal(*b)}, {"transpose_x": True, "transpose_y": False})
-    yield Case("einsum", {"values": [normal(2, 3, 4, 40), normal(2, 40, 4, 3)]}, {"equation": "nchw,nwhu->nchu"})
-    yield Case("einsum", {"values": [normal(1, 3, 4, 5), normal(2, 5, 1, 3)]}, {"equation": "abcd,adce->abce"})
-    yield Case("einsum", {"values": [normal(3, 4, 5), normal(5, 1, 6)]}, {"equation": "chw,whr->chr"})
+            yield Case(
+                "matmul",
+                {"x": turned, "y": normal(*b)},
+                {"transpose_x": True, "transpose_y": False},
+            )
+    yield Case(
+        "einsum",
+        {"values": [normal(2, 3, 4, 40), normal(2, 40, 4, 3)]},
+        {"equation": "nchw,nwhu->nchu"},
+    )
+    yield Case(
+        "einsum",
+        {"values": [normal(1, 3, 4, 5), normal(2, 5, 1, 3)]},
+        {"equation": "abcd,adce->abce"},
+    )
+    yield Case(
+        "einsum", {"values": [normal(3, 4, 5), normal(5, 1, 6)]}, {"equation": "chw,whr->chr"}
+    )
     for batch in ((2,), (2, 3), (2, 3, 2)):
-        of = {"query": normal(*batch, 7, 16), "key": normal(*batch, 5, 16), "value": normal(*batch, 5, 8)}
+        of = {
+            "query": normal(*batch, 7, 16),
+            "key": normal(*batch, 5, 16),
+            "value": normal(*batch, 5, 8),
+        }
         yield Case("scaled_dot_product_attention", of, since=18)
         seen = maybe(7, 5)
         seen[:, 0] = True
@@ -189,13 +261,32 @@ def _convolutions() -> Iterator[Case]:
         x, weight = normal(2, 4, *sizes[rank]), normal(6, 4 // groups, *kernel[rank])
         given = {"weight": weight, "groups": groups}
         yield Case("conv", {"x": x}, given, mixed=True)
-        yield Case("conv", {"x": x}, {**given, "bias": normal(6), "pad_type": "custom", "pad": [1, 2] * rank}, mixed=True)
-        yield Case("conv", {"x": x}, {**given, "pad_type": "custom", "pad": [1, 1] * rank, "strides": [2] * rank})
-        yield Case("conv", {"x": x}, {**given, "bias": normal(6), "pad_type": "same", "strides": [2] * rank})
+        yield Case(
+            "conv",
+            {"x": x},
+            {**given, "bias": normal(6), "pad_type": "custom", "pad": [1, 2] * rank},
+            mixed=True,
+        )
+        yield Case(
+            "conv",
+            {"x": x},
+            {**given, "pad_type": "custom", "pad": [1, 1] * rank, "strides": [2] * rank},
+        )
+        yield Case(
+            "conv",
+            {"x": x},
+            {**given, "bias": normal(6), "pad_type": "same", "strides": [2] * rank},
+        )
         yield Case("conv", {"x": x}, {**given, "pad_type": "same", "dilations": [2] * rank})
-        yield Case("conv", {"x": x}, {**given, "pad_type": "same_lower", "strides": [2] * rank}, since=16)
+        yield Case(
+            "conv", {"x": x}, {**given, "pad_type": "same_lower", "strides": [2] * rank}, since=16
+        )
         yield Case("conv", {"x": x, "weight": weight}, {"groups": groups})
-    yield Case("conv", {"x": normal(1, 4, 6, 6)}, {"weight": normal(8, 1, 3, 3), "groups": 4, "pad_type": "same"})
+    yield Case(
+        "conv",
+        {"x": normal(1, 4, 6, 6)},
+        {"weight": normal(8, 1, 3, 3), "groups": 4, "pad_type": "same"},
+    )
 
 
 def _transposed() -> Iterator[Case]:
@@ -205,17 +296,40 @@ def _transposed() -> Iterator[Case]:
         x, weight = {"x": normal(2, 4, *sizes[rank])}, normal(4, 6 // groups, *kernel[rank])
         given = {"weight": weight, "groups": groups}
         yield Case("conv_transpose", x, given, mixed=True)
-        yield Case("conv_transpose", x, {**given, "bias": normal(6), "strides": [2] * rank}, mixed=True)
-        yield Case("conv_transpose", x, {**given, "pad_type": "same", "strides": [3] * rank, "bias": normal(6)})
+        yield Case(
+            "conv_transpose", x, {**given, "bias": normal(6), "strides": [2] * rank}, mixed=True
+        )
+        yield Case(
+            "conv_transpose",
+            x,
+            {**given, "pad_type": "same", "strides": [3] * rank, "bias": normal(6)},
+        )
         yield Case("conv_transpose", x, {**given, "pad_type": "same", "strides": [2] * rank})
-        yield Case("conv_transpose", x, {**given, "pad_type": "custom", "pad": [1, 0] * rank, "dilations": [2] * rank})
-        yield Case("conv_transpose", x, {**given, "pad_type": "custom", "pad": [0, 1] * rank, "bias": normal(6)})
+        yield Case(
+            "conv_transpose",
+            x,
+            {**given, "pad_type": "custom", "pad": [1, 0] * rank, "dilations": [2] * rank},
+        )
+        yield Case(
+            "conv_transpose",
+            x,
+            {**given, "pad_type": "custom", "pad": [0, 1] * rank, "bias": normal(6)},
+        )
         for extra in (-1, 1, 2, 4):
             # One step of 2 makes whole results of these sizes; what is asked for is less, or more.
             full = [(n - 1) * 2 + k + extra for n, k in zip(sizes[rank], kernel[rank], strict=True)]
-            asked = {**given, "strides": [2] * rank, "output_shape": [2, 6, *full], "bias": normal(6)}
+            asked = {
+                **given,
+                "strides": [2] * rank,
+                "output_shape": [2, 6, *full],
+                "bias": normal(6),
+            }
             yield Case("conv_transpose", x, asked)
-        narrow = {"weight": normal(4, 6 // groups, *(1,) * rank), "groups": groups, "strides": [2] * rank}
+        narrow = {
+            "weight": normal(4, 6 // groups, *(1,) * rank),
+            "groups": groups,
+            "strides": [2] * rank,
+        }
         yield Case("conv_transpose", x, {**narrow, "pad_type": "same", "bias": normal(6)})
 
 
@@ -241,12 +355,16 @@ def _pools() -> Iterator[Case]:
             yield Case(op, x, {**given, "pad_type": "custom", "pad": [1, 0] * rank})
             if rank < 3:
                 yield Case(op, x, {**given, "pad_type": "valid", "ceil_mode": True})
-                yield Case(op, x, {**given, "pad_type": "custom", "pad": [1, 1] * rank, "ceil_mode": True})
+                yield Case(
+                    op, x, {**given, "pad_type": "custom", "pad": [1, 1] * rank, "ceil_mode": True}
+                )
 
 
 def _norms() -> Iterator[Case]:
     sizes = (4, 3, 2)
-    for rank, (scaled, moved) in itertools.product((3, 4, 5), itertools.product((False, True), repeat=2)):
+    for rank, (scaled, moved) in itertools.product(
+        (3, 4, 5), itertools.product((False, True), repeat=2)
+    ):
         x = {"x": normal(2, 3, *sizes[: rank - 2])}
         given = {"mean": normal(3), "variance": positive(3)}
         free = {"gamma": normal(3)} if scaled else {}
@@ -271,4 +389,9 @@ def _norms() -> Iterator[Case]:
         yield Case("l2_norm", {"x": normal(*shape)}, {"epsilon": 0.1}, mixed=True)
     for shape, size in itertools.product(((4, 2, 4), (2, 6, 4, 3)), (1, 2, 3, 5)):
         yield Case("local_response_norm", {"x": normal(*shape) * 3}, {"size": size})
-        yield Case("local_response_norm", {"x": normal(*shape)}, {"size": size, "alpha": 0.5, "beta": 0.6, "k": 2.0}, mixed=True)
+        yield Case(
+            "local_response_norm",
+            {"x": normal(*shape)},
+            {"size": size, "alpha": 0.5, "beta": 0.6, "k": 2.0},
+            mixed=True,
+        )

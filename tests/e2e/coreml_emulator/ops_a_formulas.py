@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, Any]
-_erf = np.vectorize(math.erf, otypes=[np.float64])
+
+
+def _erf(x: Array) -> Array:
+    return np.vectorize(math.erf, otypes=[np.float64])(x)
 
 
 def _gelu(x: Array, mode: str = "EXACT") -> Array:
@@ -137,7 +140,9 @@ def _conv_transpose(
     full = [(n - 1) * s + r for n, s, r in zip(x.shape[2:], strides, reach, strict=True)]
     each_in, each_out = weight.shape[0] // groups, weight.shape[1]
     # Room at the end for what an output shape asks for beyond the products.
-    result = np.zeros((x.shape[0], each_out * groups, *(n + 2 * s for n, s in zip(full, strides, strict=True))))
+    result = np.zeros(
+        (x.shape[0], each_out * groups, *(n + 2 * s for n, s in zip(full, strides, strict=True)))
+    )
     for place in np.ndindex(*x.shape[2:]):
         window = tuple(
             slice(p * s, p * s + r, d)
@@ -146,13 +151,17 @@ def _conv_transpose(
         for channel in range(weight.shape[0]):
             first = channel // each_in * each_out
             value = x[(slice(None), channel, *place)].reshape((-1,) + (1,) * (rank + 1))
-            result[(slice(None), slice(first, first + each_out), *window)] += value * weight[channel]
+            result[(slice(None), slice(first, first + each_out), *window)] += (
+                value * weight[channel]
+            )
     wanted = None if output_shape is None else list(output_shape[-rank:])
     if pad_type == "same":
         kept = wanted or [n * s for n, s in zip(x.shape[2:], strides, strict=True)]
         before = [max(0, have - size) // 2 for have, size in zip(full, kept, strict=True)]
     else:
-        ends = [(0, 0)] * rank if pad_type == "valid" else list(zip(pad[::2], pad[1::2], strict=True))
+        ends = (
+            [(0, 0)] * rank if pad_type == "valid" else list(zip(pad[::2], pad[1::2], strict=True))
+        )
         before = [a for a, _ in ends]
         kept = wanted or [n - a - b for n, (a, b) in zip(full, ends, strict=True)]
     window = tuple(slice(a, a + size) for a, size in zip(before, kept, strict=True))
@@ -285,15 +294,15 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "softsign": lambda x: x / (1 + np.abs(x)),
     "thresholded_relu": lambda x, alpha: np.where(x >= alpha, x, 0),
     "abs": np.abs, "acos": np.arccos, "asin": np.arcsin, "atan": np.arctan, "atanh": np.arctanh,
-    "cast": _cast, "ceil": np.ceil, "clip": lambda x, alpha, beta: np.clip(x, alpha, beta),
-    "cos": np.cos, "cosh": np.cosh, "erf": lambda x: _erf(x), "exp": np.exp,
+    "cast": _cast, "ceil": np.ceil, "clip": lambda x, alpha, beta: np.minimum(np.maximum(x, alpha), beta),
+    "cos": np.cos, "cosh": np.cosh, "erf": _erf, "exp": np.exp,
     "exp2": lambda x: _cut(2.0**x, x), "floor": np.floor,
     "inverse": lambda x, epsilon=1e-4: 1 / (x + epsilon),
     "log": lambda x, epsilon=1e-45: np.log(x + epsilon),
     "logical_not": np.logical_not, "round": np.rint,
     "rsqrt": lambda x, epsilon=1e-12: 1 / np.sqrt(x + epsilon),
     "sign": np.sign, "sin": np.sin, "sinh": np.sinh, "sqrt": np.sqrt, "square": np.square,
-    "tan": np.tan, "tanh": np.tanh, "threshold": lambda x, alpha: np.maximum(x, alpha),
+    "tan": np.tan, "tanh": np.tanh, "threshold": np.maximum,
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "real_div": _real_div,
     "floor_div": lambda x, y: np.floor(x / y), "mod": lambda x, y: x - y * np.floor(x / y),
     "pow": _pow, "maximum": np.maximum, "minimum": np.minimum,
@@ -301,14 +310,14 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "greater_equal": np.greater_equal, "less": np.less, "less_equal": np.less_equal,
     "logical_and": np.logical_and, "logical_or": np.logical_or, "logical_xor": np.logical_xor,
     "reduce_argmax": _first(np.argmax), "reduce_argmin": _first(np.argmin),
-    "reduce_l1_norm": _reduction(lambda x, **k: np.abs(x).sum(**k)),
-    "reduce_l2_norm": _reduction(lambda x, **k: np.sqrt((x * x).sum(**k))),
-    "reduce_log_sum": _reduction(lambda x, **k: np.log(x.sum(**k))),
+    "reduce_l1_norm": _reduction(lambda x, **over: np.sum(np.abs(x), **over)),
+    "reduce_l2_norm": _reduction(lambda x, **over: np.sqrt(np.sum(x * x, **over))),
+    "reduce_log_sum": _reduction(lambda x, **over: np.log(np.sum(x, **over))),
     "reduce_log_sum_exp": _reduction(_log_sum_exp),
     "reduce_max": _reduction(np.max), "reduce_mean": _reduction(np.mean),
     "reduce_min": _reduction(np.min), "reduce_prod": _reduction(np.prod),
     "reduce_sum": _reduction(np.sum),
-    "reduce_sum_square": _reduction(lambda x, **k: (x * x).sum(**k)),
+    "reduce_sum_square": _reduction(lambda x, **over: np.sum(x * x, **over)),
     "linear": _linear, "matmul": _matmul, "einsum": _einsum,
     "scaled_dot_product_attention": _attention,
     "conv": _conv, "conv_transpose": _conv_transpose,

@@ -16,10 +16,10 @@ from edgepack_targets.coreml.emulator.precision import BLOCK, to_half
 @operator("linear")
 def linear(site: Site, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x (…, in) times weight (out, in) transposed, plus bias (out,). From iOS 17 on dtypes may differ."""
+    x, weight = _alike(x, weight)
     if site.in_half:
         product = multiplied(x, weight.t())
-        return product if bias is None else product + bias
-    x, weight = _alike(x, weight)
+        return product if bias is None else product.add_(bias)
     return functional.linear(x, weight, bias if bias is None else bias.to(x.dtype))
 
 
@@ -35,9 +35,8 @@ def matmul(
         x = x.transpose(-1, -2)
     if transpose_y and y.dim() > 1:
         y = y.transpose(-1, -2)
-    if site.in_half:
-        return multiplied(x, y)
-    return torch.matmul(*_alike(x, y))
+    x, y = _alike(x, y)
+    return multiplied(x, y) if site.in_half else torch.matmul(x, y)
 
 
 @operator("einsum")
