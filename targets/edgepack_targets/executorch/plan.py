@@ -137,7 +137,7 @@ class Plan:
             run, inputs = self._delegates[first]
             results = run([values[place] for place in places[:inputs]])
             for place, result in zip(places[inputs:], results, strict=False):
-                values[place] = result
+                values[place] = result.to(self._values[place].dtype)
         elif kind == _MOVE:
             values[step.second] = values[first]
         elif kind == _JUMP_IF_FALSE and not bool(values[first]):
