@@ -37,8 +37,7 @@ def conv(
     taps = math.prod(weight.shape[2:])
 
     def partial(first: int, last: int) -> Tensor:
-        channels = slice(first // taps, -(-last // taps))
-        part = _masked(weight, first, last)[:, channels]
+        channels, part = _part(weight, taps, first, last)
         return convolve(
             _of_groups(x, channels, groups), part, None, strides, even, dilations, groups
         )
@@ -166,11 +165,10 @@ def _transposed_in_half(
     """The whole transposed convolution; its products are ordered by channel, then by place in the kernel."""
     taps = math.prod(weight.shape[2:])
     each = weight.shape[0] // groups
-    grouped = weight.unflatten(0, (groups, each)).transpose(1, 2)
+    by_output = weight.unflatten(0, (groups, each)).transpose(1, 2).flatten(0, 1)
 
     def partial(first: int, last: int) -> Tensor:
-        channels = slice(first // taps, -(-last // taps))
-        part = _masked(grouped.flatten(0, 1), first, last)[:, channels]
+        channels, part = _part(by_output, taps, first, last)
         part = part.unflatten(0, (groups, -1)).transpose(1, 2).flatten(0, 1)
         convolve = _TRANSPOSED[x.dim() - 2]
         chosen = _of_groups(x, channels, groups)
@@ -179,12 +177,14 @@ def _transposed_in_half(
     return accumulated(partial, taps * each)
 
 
-def _masked(weight: Tensor, first: int, last: int) -> Tensor:
-    """weight (out, c, …) with zeros for all but some of each output's products."""
-    flat = weight.flatten(1)
-    kept = torch.zeros_like(flat)
-    kept[:, first:last] = flat[:, first:last]
-    return kept.reshape(weight.shape)
+def _part(weight: Tensor, taps: int, first: int, last: int) -> tuple[slice, Tensor]:
+    """The channels of weight (out, c, …) that some of each output's products need, zeros for its others."""
+    begin, end = first // taps, -(-last // taps)
+    part = weight[:, begin:end].clone(memory_format=torch.contiguous_format)
+    flat = part.view(len(part), -1)
+    flat[:, : first - begin * taps] = 0
+    flat[:, last - begin * taps :] = 0
+    return slice(begin, end), part
 
 
 def _of_groups(x: Tensor, channels: slice, groups: int) -> Tensor:
