@@ -277,7 +277,7 @@ def _check_blobs(spec: Any, folder: Path) -> None:
             weights.blob(value.blobFileValue.fileName, value.blobFileValue.offset)
         except EdgepackError as error:
             used = f"It is {name!r} of an operation {operation.type!r}, {_title(value)}."
-            raise errors.malformed(error.message, why=used) from error
+            raise errors.malformed(error.message, why=f"{error.why}\n{used}".strip()) from error
 
 
 def _title(value: Any) -> str:

@@ -67,10 +67,12 @@ class Weights:
         sentinel, code, size, start, padding = _RECORD.unpack_from(data, offset)
         if sentinel != _SENTINEL:
             raise errors.malformed(f"{short} has no weights at {offset}")
-        if start + size > len(data) or padding > size * _BYTE:
-            raise errors.malformed(f"{short} ends before the end of the weights at {offset}")
         stored = _NAMES.get(code, f"of type {code}")
-        return Blob(stored, data[start : start + size], size * _BYTE - padding)
+        # Files for iOS 17 and before hold anything where the padding is.
+        unused = padding if stored in _PARTS else 0
+        if start + size > len(data) or unused > size * _BYTE:
+            raise errors.malformed(f"{short} ends before the end of the weights at {offset}")
+        return Blob(stored, data[start : start + size], size * _BYTE - unused)
 
     def _file(self, name: str) -> memoryview:
         if name not in self._mapped:

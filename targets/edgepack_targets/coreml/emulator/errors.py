@@ -27,7 +27,7 @@ def misfit(what: str, why: str = "") -> EdgepackError:
 
 def no_function(name: str, known: list[str]) -> EdgepackError:
     """E508: the model has no function of that name."""
-    why = f"It has {', '.join(known)}."
+    why = f"It has {', '.join(known) or 'none'}."
     return EdgepackError("E508", f"the model has no function {name!r}", why=why)
 
 

@@ -20,7 +20,7 @@ from edgepack_targets.coreml.emulator import errors
 MOST_VALUES = 2**30
 """Values of one tensor: 4 GB in single precision, more than any phone gives an app."""
 
-MOST_ROUNDS = 10_000_000
+MOST_ROUNDS = 1_000_000
 """Rounds of all loops of one prediction."""
 
 

@@ -203,6 +203,12 @@ class _Compiler:
     def _site(self, operation: Any) -> Site:
         outputs = tuple(_output_of(named.name, named.type) for named in operation.outputs)
         name = outputs[0].name if outputs else operation.type
+        axes = max((len(output.shape or ()) for output in outputs), default=0)
+        if axes > _MOST_AXES and not operation.type.startswith("constexpr_"):
+            raise errors.refused(
+                f"{operation.type} {name!r} has {axes} axes",
+                why=f"Core ML computes with tensors of at most {_MOST_AXES}.",
+            )
         return Site(
             operator=operation.type,
             name=f"{operation.type} {name!r}",
