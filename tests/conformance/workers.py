@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections import Counter
@@ -140,17 +139,12 @@ def _pytest(
         "-p", "replay", "-p", "pytest_timeout", "-p", "no:cacheprovider", "-p", "no:warnings", "-q",
         "--no-header", "--tb=no", "--show-capture=no", "--continue-on-collection-errors", *arguments,
     ]  # fmt: skip
-    done = subprocess.Popen(
-        argv, cwd=bench.tests, env=environment, text=True, errors="replace", start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
     try:
-        told, _ = done.communicate(timeout=limit)
-    except subprocess.TimeoutExpired:
-        os.killpg(done.pid, signal.SIGKILL)
-        told, _ = done.communicate()
-        told += f"\nkilled after {limit:.0f} s"
-    finally:
-        if done.poll() is None:
-            os.killpg(done.pid, signal.SIGKILL)
-    return done.returncode, told
+        done = subprocess.run(
+            argv, cwd=bench.tests, env=environment, text=True, errors="replace", timeout=limit,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        told = error.stdout.decode(errors="replace") if isinstance(error.stdout, bytes) else ""
+        return 1, f"{told}\nkilled after {limit:.0f} s"
+    return done.returncode, done.stdout
