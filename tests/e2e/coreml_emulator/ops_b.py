@@ -12,8 +12,10 @@ import torch
 from ops_b_case import TARGETS, check, peers
 from ops_b_images import IMAGE_RESIZING
 from ops_b_indices import GATHER, QUANTIZATION, SCATTER
+from ops_b_models import check_classifiers, check_states
 from ops_b_sequences import CONTROL_FLOW, RECURRENT, SUPPRESSION
 from ops_b_shapes import OPERATION, TRANSFORMATION
+from ops_b_weights import check_layers, check_operators
 
 GROUPS = {
     "tensor_transformation": TRANSFORMATION,
@@ -27,6 +29,13 @@ GROUPS = {
     "control_flow": CONTROL_FLOW,
 }
 
+OTHERS = {
+    "states": check_states,
+    "classify": check_classifiers,
+    "constexpr": check_operators,
+    "compression": check_layers,
+}
+
 
 def main() -> None:
     torch.set_num_threads(1)
@@ -38,6 +47,12 @@ def main() -> None:
         asked = peers(cases, 18)
         seconds = time.perf_counter() - begin
         sys.stdout.write(f"{name}: {counts} cases, {asked} peers, {seconds:.1f} s\n")
+    for name, run in OTHERS.items():
+        if len(sys.argv) > 2 and name not in sys.argv[2:]:
+            continue
+        begin = time.perf_counter()
+        counts = run()
+        sys.stdout.write(f"{name}: {counts} cases, {time.perf_counter() - begin:.1f} s\n")
 
 
 if __name__ == "__main__":

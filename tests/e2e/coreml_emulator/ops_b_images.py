@@ -11,7 +11,9 @@ from ops_b_case import Case, floats
 
 IMAGES = floats(2, 3, 4, 6)
 MODES = ("STRICT_ALIGN_CORNERS", "ALIGN_CORNERS", "DEFAULT", "OFFSET_CORNERS", "UNALIGN_CORNERS")
-BOXES = np.float32([[0.4, 1.2, 2.6, 4.1], [1.5, 0.0, 3.0, 5.0], [2.0, 4.0, 0.5, 1.5], [-1.0, -2.0, 2.0, 9.0]])
+BOXES = np.float32(
+    [[0.4, 1.2, 2.6, 4.1], [1.5, 0.0, 3.0, 5.0], [2.0, 4.0, 0.5, 1.5], [-1.0, -2.0, 2.0, 9.0]]
+)
 
 
 def grid(size: int, count: int, mode: str) -> list[float]:
@@ -71,7 +73,9 @@ def box_places(first: float, last: float, count: int, mode: str) -> list[float]:
     return [first + i * (reach + 1) / count + shift for i in range(count)]
 
 
-def cropped(image: np.ndarray, box: Any, size: tuple[int, int], mode: str, outside: float | None) -> np.ndarray:
+def cropped(
+    image: np.ndarray, box: Any, size: tuple[int, int], mode: str, outside: float | None
+) -> np.ndarray:
     """image (c, h, w); box: top, left, bottom, right."""
     last = np.array(image.shape[1:]) - 1
     result = np.zeros((image.shape[0], *size))
@@ -100,7 +104,9 @@ def read(x: np.ndarray, places: np.ndarray, how: str, padding: str, value: float
 
     def at(b: int, r: int, c: int) -> Any:
         if padding == "constant":
-            return x[b, :, r, c] if 0 <= r < height and 0 <= c < width else np.full(x.shape[1], value)
+            return (
+                x[b, :, r, c] if 0 <= r < height and 0 <= c < width else np.full(x.shape[1], value)
+            )
         if padding == "border":
             return x[b, :, min(max(r, 0), height - 1), min(max(c, 0), width - 1)]
         edge = padding == "symmetric"
@@ -121,14 +127,22 @@ def read(x: np.ndarray, places: np.ndarray, how: str, padding: str, value: float
 def in_values(grid: np.ndarray, mode: str, align: bool, sizes: tuple[int, int]) -> np.ndarray:
     if mode == "unnormalized":
         return grid
-    unit = grid.astype(np.float64) if mode.endswith("zero_to_one") else (grid.astype(np.float64) + 1) / 2
+    unit = (
+        grid.astype(np.float64)
+        if mode.endswith("zero_to_one")
+        else (grid.astype(np.float64) + 1) / 2
+    )
     ends = np.array(sizes[::-1])
     return unit * (ends - 1) if align else unit * ends - 0.5
 
 
-def resample(padding: str, mode: str, align: bool, how: str = "bilinear", value: float = 0.0) -> Case:
+def resample(
+    padding: str, mode: str, align: bool, how: str = "bilinear", value: float = 0.0
+) -> Case:
     places = np.random.default_rng(5).uniform(-0.3, 1.3, (2, 3, 5, 2))
-    places = {"unnormalized": places * (5, 3), "normalized_zero_to_one": places}.get(mode, places * 2 - 1)
+    places = {"unnormalized": places * (5, 3), "normalized_zero_to_one": places}.get(
+        mode, places * 2 - 1
+    )
     return Case(
         f"resample {padding} {mode} {align} {how} {value}",
         lambda x, g: mb.resample(x=x, coordinates=g, sampling_mode=how, padding_mode=padding, padding_value=np.float32(value),
@@ -138,12 +152,16 @@ def resample(padding: str, mode: str, align: bool, how: str = "bilinear", value:
     )  # fmt: skip
 
 
-def crop_resize(mode: str, boxes: str = "CORNERS_HEIGHT_FIRST", scale: float = 1.0, unit: bool = False) -> list[Case]:
+def crop_resize(
+    mode: str, boxes: str = "CORNERS_HEIGHT_FIRST", scale: float = 1.0, unit: bool = False
+) -> list[Case]:
     order = [1, 0, 3, 2] if boxes.endswith("WIDTH_FIRST") else [0, 1, 2, 3]
     corners = BOXES.astype(np.float64)
     given = corners
     if boxes.startswith("CENTER"):
-        given = np.concatenate([(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]], 1)
+        given = np.concatenate(
+            [(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]], 1
+        )
     given = given / scale / (np.array([3, 5, 3, 5]) if unit else 1)
     given = given[:, order].astype(np.float32)
     size = (3, 2)
@@ -156,10 +174,14 @@ def crop_resize(mode: str, boxes: str = "CORNERS_HEIGHT_FIRST", scale: float = 1
     numbered = np.concatenate([np.zeros((4, 1), np.float32), given], 1).reshape(4, 1, 5, 1, 1)
 
     def formula(outside: float | None) -> Any:
-        return lambda x, *_: np.stack([cropped(x[n], b, size, mode, outside) for n, b in zip(which, corners, strict=True)])
+        return lambda x, *_: np.stack(
+            [cropped(x[n], b, size, mode, outside) for n, b in zip(which, corners, strict=True)]
+        )
 
     def of_all(x: np.ndarray, _: Any) -> Any:
-        return np.stack([np.stack([cropped(one, b, size, mode, None) for one in x]) for b in corners])
+        return np.stack(
+            [np.stack([cropped(one, b, size, mode, None) for one in x]) for b in corners]
+        )
 
     label = f"crop_resize {mode} {boxes} {scale} {unit}"
     return [

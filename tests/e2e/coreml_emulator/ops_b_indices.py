@@ -51,7 +51,9 @@ def along(d: np.ndarray, i: np.ndarray, u: np.ndarray, axis: int, mode: str) -> 
 def scatter_nd(d: np.ndarray, i: np.ndarray, u: np.ndarray, mode: str) -> np.ndarray:
     lead, depth = i.shape[:-1], i.shape[-1]
     every = itertools.product(*map(range, u.shape))
-    return scattered(d, [(p, (*i[p[: len(lead)]], *p[len(lead) :])) for p in every if depth], u, mode)
+    return scattered(
+        d, [(p, (*i[p[: len(lead)]], *p[len(lead) :])) for p in every if depth], u, mode
+    )
 
 
 GATHER = [

@@ -25,7 +25,9 @@ def weights(gates: int, *, peepholes: bool = False) -> dict[str, np.ndarray]:
     return found | ({"peephole": floats(3 * HIDDEN)} if peepholes else {})
 
 
-def lstm_steps(x: np.ndarray, h: np.ndarray, c: np.ndarray, w: Any, act: Any, clip: float | None) -> Any:
+def lstm_steps(
+    x: np.ndarray, h: np.ndarray, c: np.ndarray, w: Any, act: Any, clip: float | None
+) -> Any:
     gate, cell, output = (_ACT[name] for name in act)
     peep_i, peep_f, peep_o = w.get("peephole", np.zeros(3 * HIDDEN)).reshape(3, HIDDEN)
     made = []
@@ -52,9 +54,14 @@ def lstm(direction: str, whole_sequence: bool, act: tuple[str, ...] = ("sigmoid"
             y, h_last, c_last = lstm_steps(x, h[:, :HIDDEN], c[:, :HIDDEN], there, act, clip)
             again = lstm_steps(x[::-1], h[:, HIDDEN:], c[:, HIDDEN:], back, act, clip)
             y = np.concatenate([y, again[0][::-1]], -1)
-            h_last, c_last = np.concatenate([h_last, again[1]], -1), np.concatenate([c_last, again[2]], -1)
+            h_last, c_last = (
+                np.concatenate([h_last, again[1]], -1),
+                np.concatenate([c_last, again[2]], -1),
+            )
         else:
-            y, h_last, c_last = lstm_steps(x[::-1] if direction == "reverse" else x, h, c, there, act, clip)
+            y, h_last, c_last = lstm_steps(
+                x[::-1] if direction == "reverse" else x, h, c, there, act, clip
+            )
         return y if whole_sequence else h_last[None], h_last, c_last
 
     return Case(
@@ -64,7 +71,12 @@ def lstm(direction: str, whole_sequence: bool, act: tuple[str, ...] = ("sigmoid"
     )  # fmt: skip
 
 
-def gru(direction: str, whole_sequence: bool, act: tuple[str, str] = ("sigmoid", "tanh"), after: bool | None = None) -> Case:
+def gru(
+    direction: str,
+    whole_sequence: bool,
+    act: tuple[str, str] = ("sigmoid", "tanh"),
+    after: bool | None = None,
+) -> Case:
     own = weights(3)
     given = floats(3 * HIDDEN)
     settings: dict[str, Any] = own | {"recurrent_activation": act[0], "activation": act[1]}
@@ -121,13 +133,27 @@ RECURRENT = [
 ]  # fmt: skip
 
 
-def suppressed(boxes: np.ndarray, scores: np.ndarray, iou: float, most: int, least: float | None, by_class: bool) -> Any:
+def suppressed(
+    boxes: np.ndarray,
+    scores: np.ndarray,
+    iou: float,
+    most: int,
+    least: float | None,
+    by_class: bool,
+) -> Any:
     """boxes (n, count, 4), scores (n, count, classes), as the text says it, box by box."""
     n, _, classes = scores.shape
     out = np.zeros((n, most, 4)), np.zeros((n, most, classes)), np.full((n, most), -1), np.zeros(n)
 
     def overlap(a: np.ndarray, b: np.ndarray) -> float:
-        sides = [max(0.0, min(a[d] + a[2 + d] / 2, b[d] + b[2 + d] / 2) - max(a[d] - a[2 + d] / 2, b[d] - b[2 + d] / 2)) for d in (0, 1)]
+        sides = [
+            max(
+                0.0,
+                min(a[d] + a[2 + d] / 2, b[d] + b[2 + d] / 2)
+                - max(a[d] - a[2 + d] / 2, b[d] - b[2 + d] / 2),
+            )
+            for d in (0, 1)
+        ]
         shared = sides[0] * sides[1]
         return shared / (a[2] * a[3] + b[2] * b[3] - shared)
 
@@ -135,7 +161,10 @@ def suppressed(boxes: np.ndarray, scores: np.ndarray, iou: float, most: int, lea
         best, of = scores[k].max(-1), scores[k].argmax(-1)
         kept: list[int] = []
         for i in np.argsort(-best, kind="stable"):
-            beaten = any(overlap(boxes[k, i], boxes[k, j]) > iou and (not by_class or of[i] == of[j]) for j in kept)
+            beaten = any(
+                overlap(boxes[k, i], boxes[k, j]) > iou and (not by_class or of[i] == of[j])
+                for j in kept
+            )
             if len(kept) < most and not beaten and (least is None or best[i] >= least):
                 kept.append(int(i))
         if not kept and least is not None:
@@ -145,12 +174,18 @@ def suppressed(boxes: np.ndarray, scores: np.ndarray, iou: float, most: int, lea
     return out
 
 
-BOXES = np.concatenate([random.uniform(0, 5, (2, 20, 2)), random.uniform(1, 4, (2, 20, 2))], -1).astype(np.float32)
+BOXES = np.concatenate(
+    [random.uniform(0, 5, (2, 20, 2)), random.uniform(1, 4, (2, 20, 2))], -1
+).astype(np.float32)
 SCORES = random.uniform(0, 1, (2, 20, 3)).astype(np.float32)
 
 
 def suppression(iou: float, most: int, least: float, by_class: bool) -> list[Case]:
-    settings: dict[str, Any] = {"iou_threshold": np.float32(iou), "max_boxes": most, "per_class_suppression": by_class}
+    settings: dict[str, Any] = {
+        "iou_threshold": np.float32(iou),
+        "max_boxes": most,
+        "per_class_suppression": by_class,
+    }
 
     def turned(found: Any) -> Any:
         return found[0].transpose(0, 2, 1), found[1].transpose(0, 2, 1), found[2]
@@ -176,8 +211,11 @@ def looped(x: Any, n: Any) -> Any:
     """x doubled and its steps counted until the count reaches n, by a while_loop."""
     ends = mb.squeeze(x=n)
     return mb.while_loop(
-        _cond=lambda count, value: mb.less(x=count, y=ends),  # noqa: ARG005
-        _body=lambda count, value: (mb.add(x=count, y=1), mb.mul(x=value, y=mb.reduce_sum(x=mb.add(x=x, y=0.0)))),
+        _cond=lambda count, value: mb.less(x=count, y=ends),
+        _body=lambda count, value: (
+            mb.add(x=count, y=1),
+            mb.mul(x=value, y=mb.reduce_sum(x=mb.add(x=x, y=0.0))),
+        ),
         loop_vars=(0, mb.identity(x=x)),
     )
 
@@ -191,10 +229,14 @@ def nested(x: Any, n: Any) -> Any:
             def inner(j: Any, w: Any) -> Any:
                 return mb.add(x=j, y=1), mb.add(x=w, y=mb.cast(x=i, dtype="fp32"))
 
-            made = mb.while_loop(_cond=lambda j, w: mb.less(x=j, y=2), _body=inner, loop_vars=(0, v))  # noqa: ARG005
+            made = mb.while_loop(
+                _cond=lambda j, w: mb.less(x=j, y=2), _body=inner, loop_vars=(0, v)
+            )
             return mb.add(x=i, y=1), made[1]
 
-        return mb.while_loop(_cond=lambda i, v: mb.less(x=i, y=ends), _body=outer, loop_vars=(0, value))[1]  # noqa: ARG005
+        return mb.while_loop(
+            _cond=lambda i, v: mb.less(x=i, y=ends), _body=outer, loop_vars=(0, value)
+        )[1]
 
     return mb.cond(
         pred=mb.greater(x=mb.reduce_sum(x=x), y=0.0), _true_fn=lambda: rounds(x), _false_fn=lambda: mb.sub(x=x, y=1.0)
@@ -210,11 +252,19 @@ def collected(x: Any) -> Any:
         return mb.add(x=i, y=1), mb.list_write(ls=ls, index=i, value=row)
 
     made = mb.while_loop(
-        _cond=lambda i, ls: mb.less(x=i, y=rows),  # noqa: ARG005
+        _cond=lambda i, ls: mb.less(x=i, y=rows),
         _body=body, loop_vars=(0, mb.make_list(init_length=1, elem_shape=(x.shape[1],))),
     )[1]  # fmt: skip
-    both = mb.list_scatter(ls=made, indices=[0, rows + 1], value=mb.stack(values=(mb.list_read(ls=made, index=1),) * 2, axis=0))
-    return mb.list_gather(ls=made, indices=[0, 2]), mb.list_gather(ls=both, indices=[0, rows, rows + 1]), mb.list_length(ls=both)
+    both = mb.list_scatter(
+        ls=made,
+        indices=[0, rows + 1],
+        value=mb.stack(values=(mb.list_read(ls=made, index=1),) * 2, axis=0),
+    )
+    return (
+        mb.list_gather(ls=made, indices=[0, 2]),
+        mb.list_gather(ls=both, indices=[0, rows, rows + 1]),
+        mb.list_length(ls=both),
+    )
 
 
 ROWS = floats(3, 4)
