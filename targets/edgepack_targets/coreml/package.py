@@ -135,16 +135,21 @@ def values(spec: Any) -> Iterator[tuple[Any, str, Any]]:
 def operations(spec: Any) -> Iterator[Any]:
     """Every operation of a model in order, a block's operations after the one that holds it."""
     for function in spec.mlProgram.functions.values():
-        for block in function.block_specializations.values():
-            yield from _operations_of(block)
+        yield from operations_of(function)
 
 
-def _operations_of(block: Any) -> Iterator[Any]:
+def operations_of(function: Any) -> Iterator[Any]:
+    """Every operation of one function."""
+    for block in function.block_specializations.values():
+        yield from _inside(block)
+
+
+def _inside(block: Any) -> Iterator[Any]:
     """Operations of one block and of the blocks inside them."""
     for operation in block.operations:
         yield operation
         for inner in operation.blocks:
-            yield from _operations_of(inner)
+            yield from _inside(inner)
 
 
 def dtype(of_type: Any) -> str:
@@ -162,27 +167,33 @@ def elements(value: Any) -> int:
     return math.prod(shape(value.type))
 
 
+def stored_as(of_type: Any) -> str:
+    """The name that blob storage has for a tensor type's dtype. Raises E202 for what is no number."""
+    kind = dtype(of_type)
+    if kind in ("other", "string"):
+        raise errors.malformed("a constant is of a type edgepack cannot read")
+    return _STORED_AS.get(kind, kind)
+
+
 def array(package: Package, value: Any) -> blobs.Array:
     """A constant of the package as an array; one in the weights file is mapped, not read.
 
-    Values of less than a byte come as int8 or uint8, bfloat16 as uint16. Raises E202 for what is no number.
+    Values of less than a byte come as int8 or uint8, bfloat16 as uint16. Raises E202 for what is no number,
+    or not as many as its type says.
     """
-    kind = dtype(value.type)
-    if kind in ("other", "string"):
-        raise _damaged(package.folder, "a constant is of a type edgepack cannot read")
-    stored = _STORED_AS.get(kind, kind)
+    stored, count = stored_as(value.type), elements(value)
     if value.WhichOneof("value") == "blobFileValue":
-        blob = blobs.Weights(package.folder).blob(
-            value.blobFileValue.fileName, value.blobFileValue.offset
-        )
-        return blobs.array(blob.data, stored, elements(value)).reshape(shape(value.type))
+        file = value.blobFileValue
+        blob = blobs.Weights(package.folder).blob(file.fileName, file.offset)
+        return blobs.array(blob.data, stored, count).reshape(shape(value.type))
     tensor = value.immediateValue.tensor
     field = tensor.WhichOneof("value")
     if field == "bytes":
-        flat = blobs.array(tensor.bytes.values, stored, elements(value))
-    else:
-        flat = np.array(getattr(tensor, field).values, np.dtype(kind))
-    return flat.reshape(shape(value.type))
+        return blobs.array(tensor.bytes.values, stored, count).reshape(shape(value.type))
+    given = getattr(tensor, field).values if field else ()
+    if len(given) != count:
+        raise errors.malformed(f"a constant of {count} values holds {len(given)}")
+    return np.array(given, np.dtype(dtype(value.type))).reshape(shape(value.type))
 
 
 def _identifier(name: str) -> str:

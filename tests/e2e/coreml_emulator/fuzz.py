@@ -25,6 +25,8 @@ import numpy as np
 import torch
 
 from edgepack.errors import EdgepackError
+from edgepack.wire.types import InspectJob
+from edgepack_targets.coreml import inspection, listing, package
 from edgepack_targets.coreml.emulator import limits, model, proto
 
 MODEL = Path("Data", "com.apple.CoreML", "model.mlmodel")
@@ -139,18 +141,21 @@ CHANGES: tuple[tuple[Path, Any], ...] = (
 )  # fmt: skip
 
 
-def damaged(package: Path, to: Path, rng: random.Random) -> None:
+def damaged(whole: Path, to: Path, rng: random.Random) -> None:
     """A copy of a package with one file changed; the other files are links to the same data."""
-    shutil.copytree(package, to, copy_function=os.link)
-    files = [(name, change) for name, change in CHANGES if (package / name).exists()]
+    shutil.copytree(whole, to, copy_function=os.link)
+    files = [(name, change) for name, change in CHANGES if (whole / name).exists()]
     name, change = rng.choice(files)
-    data = change((package / name).read_bytes(), rng)
+    data = change((whole / name).read_bytes(), rng)
     (to / name).unlink()
     (to / name).write_bytes(data)
 
 
 def feed(path: Path) -> None:
-    """Open a package, and predict from noise twice."""
+    """Inspect and open a package, and predict from noise twice."""
+    inspection.inspect(InspectJob(artifact=str(path)))
+    for line in listing.lines(package.read(path).spec):
+        assert line.isprintable()
     opened = model.open_package(path)
     inputs = {}
     noise = np.random.default_rng(1)
@@ -167,8 +172,8 @@ def main(work: Path, count: int, seed: int, packages: list[Path]) -> None:
     faulthandler.enable()
     torch.set_num_threads(1)
     limits.MOST_ROUNDS = 2_000
-    for package in packages:
-        feed(package)
+    for path in packages:
+        feed(path)
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
     outcomes: collections.Counter[str] = collections.Counter()
