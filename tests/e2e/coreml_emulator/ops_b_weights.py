@@ -100,6 +100,8 @@ def check_layers() -> int:
         for precision in (ct.precision.FLOAT32, ct.precision.FLOAT16):
             models = [layers(ios, precision, coarse=coarse) for coarse in (False, True)]
             for name, way in ways.items():
+                if precision is ct.precision.FLOAT32 and "symmetric" in name:
+                    continue  # the same as without, but for the numbers; fp16 tries them all
                 model = models["vectors" in name]
                 try:
                     small = way(model)

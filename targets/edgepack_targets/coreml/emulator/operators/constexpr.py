@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 
-from edgepack_targets.coreml.emulator import errors
+from edgepack_targets.coreml.emulator import blobs, errors
 from edgepack_targets.coreml.emulator.kinds import Kind
 from edgepack_targets.coreml.emulator.operators.quantization import along
 from edgepack_targets.coreml.emulator.operators.registry import Ints, Site, Tensor, operator
 
 _AT_ONCE = 2**20
-"""Weights for which wide indices are made at a time, whole bytes of every width."""
-_BYTE = 8
+"""Weights for which wide indices are made at a time."""
 _BITS = (1, 2, 3, 4, 6, 8)
 
 
@@ -137,25 +135,18 @@ def _shifted_and_scaled(
 def _stored(values: Tensor, kind: Kind | None) -> Tensor:
     """Rounded in place, if they are declared fp16."""
     if kind is not None and kind.name == "fp16":
-        values.copy_(values.half())
+        for some in values.view(-1).split(_AT_ONCE):
+            some.copy_(some.half())
     return values
 
 
 def _unpacked(packed: Tensor, bits: int, shape: Ints) -> Tensor:
     """Numbers of a few bits, lowest first, out of bytes."""
     count = math.prod(shape)
-    if bits not in _BITS or not 0 <= count <= packed.numel() * _BYTE // bits:
-        raise errors.failed(f"{packed.numel()} bytes do not hold {count} numbers of {bits} bits")
-    if bits == _BYTE:
-        return packed.reshape(-1)[:count].reshape(shape)
-    data = packed.reshape(-1).numpy()
-    numbers = np.empty(count, np.uint8)
-    for start in range(0, count, _AT_ONCE):
-        some = min(_AT_ONCE, count - start)
-        apart = np.unpackbits(data[start * bits // _BYTE :], count=some * bits, bitorder="little")
-        whole = np.packbits(apart.reshape(some, bits), axis=1, bitorder="little")
-        numbers[start : start + some] = whole[:, 0]
-    return torch.from_numpy(numbers).reshape(shape)
+    if bits not in _BITS or min(shape, default=1) < 0:
+        raise errors.failed(f"a palette cannot have {list(shape)} indices of {bits} bits")
+    data = memoryview(packed.contiguous().reshape(-1).numpy())
+    return torch.from_numpy(blobs.array(data, f"uint{bits}", count)).reshape(shape)
 
 
 def _dense(values: Tensor, mask: Tensor) -> Tensor:
