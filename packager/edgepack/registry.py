@@ -104,10 +104,9 @@ def environment_of_sources() -> tuple[EnvironmentSpec, Path]:
 
 
 def packages(module: str) -> dict[str, str]:
-    """Packages a worker must mount to import `module`: name to folder."""
-    names = {"edgepack_targets", module.partition(".")[0]}
+    """Packages a worker must mount to import `module`: name to folder, ours first as others import it."""
     mounted = {}
-    for name in sorted(names):
+    for name in dict.fromkeys(("edgepack_targets", module.partition(".")[0])):
         spec = importlib.util.find_spec(name)
         assert spec is not None
         assert spec.origin is not None

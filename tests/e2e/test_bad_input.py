@@ -268,3 +268,35 @@ def test_a_read_only_disk_is_an_error_of_ours(
     done = edgepack(*build, "--dist", read_only_disk / "dist", cwd=project)
     assert done.code == 4, done.err
     assert "error[E304]" in done.err
+
+
+@pytest.mark.parametrize(
+    ("way", "code", "words"),
+    [
+        ("segfault", "E403", ("SIGSEGV",)),
+        ("abort", "E403", ("SIGABRT",)),
+        ("exit", "E403", ("3",)),
+        ("hang", "E404", ("job_seconds",)),
+        ("killed", "E405", ("memory",)),
+        ("hungry", "E405", ("memory",)),
+    ],
+)
+def test_a_converter_that_dies_takes_nothing_with_it(
+    edgepack: Callable[..., Any],
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+    code: str,
+    words: tuple[str, ...],
+) -> None:
+    """A target of another package, found by its entry point, in a worker that really dies."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "foreign_target"))
+    (project / "edgepack.toml").write_text(
+        'schema = 1\n[model]\nname = "factories"\nsource = "factories.py:small"\n'
+        '[[model.inputs]]\nname = "image"\ndtype = "float32"\nshape = [1, 3, 8, 8]\n'
+        f'[targets.broken]\nprecisions = ["{way}"]\n'
+        "[limits]\njob_seconds = 20\nmemory_bytes = 3_000_000_000\n"
+    )
+    done = edgepack("build", cwd=project)
+    assert_refused(done, project, code, 5, *words)
+    assert not list((project / "dist").rglob("*.broken"))
