@@ -15,7 +15,7 @@ _ACT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "tanh": np.tanh, "relu": lambda x: np.maximum(x, 0),
     "linear": lambda x: x, "scaled_tanh": np.tanh, "hard_sigmoid": lambda x: np.clip(0.2 * x + 0.5, 0, 1),
 }  # fmt: skip
-SEQUENCE = floats(STEPS, BATCH, SIZE)
+SEQUENCE, LONG = floats(STEPS, BATCH, SIZE), floats(4 * STEPS, BATCH, SIZE)
 
 
 def weights(gates: int, *, peepholes: bool = False) -> dict[str, np.ndarray]:
@@ -41,7 +41,7 @@ def lstm_steps(
 
 
 def lstm(direction: str, whole_sequence: bool, act: tuple[str, ...] = ("sigmoid", "tanh", "tanh"), clip: float | None = None,
-         peepholes: bool = False) -> Case:  # fmt: skip
+         peepholes: bool = False, x: np.ndarray = SEQUENCE) -> Case:  # fmt: skip
     there, back = weights(4, peepholes=peepholes), weights(4, peepholes=peepholes)
     both = direction == "bidirectional"
     width = HIDDEN * (2 if both else 1)
@@ -65,9 +65,9 @@ def lstm(direction: str, whole_sequence: bool, act: tuple[str, ...] = ("sigmoid"
         return y if whole_sequence else h_last[None], h_last, c_last
 
     return Case(
-        f"lstm {direction} {whole_sequence} {act} {clip} {peepholes}",
+        f"lstm {len(x)} {direction} {whole_sequence} {act} {clip} {peepholes}",
         lambda x, h, c: mb.lstm(x=x, initial_h=h, initial_c=c, direction=direction, output_sequence=whole_sequence, **settings),
-        (SEQUENCE, floats(BATCH, width), floats(BATCH, width)), formula, tolerance=1e-5,
+        (x, floats(BATCH, width), floats(BATCH, width)), formula, tolerance=1e-5,
     )  # fmt: skip
 
 
@@ -121,6 +121,7 @@ def rnn(direction: str, whole_sequence: bool, act: str) -> Case:
 
 RECURRENT = [
     *[lstm(direction, sequence) for direction in ("forward", "reverse", "bidirectional") for sequence in (True, False)],
+    *[lstm(direction, sequence, x=LONG) for direction in ("forward", "reverse", "bidirectional") for sequence in (True, False)],
     lstm("forward", True, peepholes=True),
     lstm("bidirectional", True, ("hard_sigmoid", "scaled_tanh", "relu"), 0.3, True),
     lstm("reverse", False, ("tanh", "linear", "sigmoid"), 0.1),

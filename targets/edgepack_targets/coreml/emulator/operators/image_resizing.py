@@ -214,6 +214,11 @@ def _scaled(site: Site, x: Tensor, height: float, width: float) -> tuple[int, in
 
 
 def _nearest(x: Tensor, sizes: tuple[int, int]) -> Tensor:
+    height, width = x.shape[-2:]
+    if height and width and sizes[0] % height == 0 and sizes[1] % width == 0:
+        wide = x.reshape(*x.shape[:-2], height, 1, width, 1)
+        wide = wide.expand(*x.shape[:-2], height, sizes[0] // height, width, sizes[1] // width)
+        return wide.reshape(*x.shape[:-2], *sizes)
     for axis, size in enumerate(sizes, x.dim() - 2):
         x = x.index_select(axis, torch.arange(size) * x.shape[axis] // size)
     return x

@@ -143,9 +143,11 @@ def scatter_nd(
 def _readable(site: Site, indices: Tensor, size: int | Tensor, validate: bool) -> Tensor:
     """Indices as places from 0 to size - 1. Raises E509 for invalid ones if they are validated."""
     places = _counted(site, indices, size, validate)
-    if site.ios < _NEGATIVE_IS_OUT:
+    if validate or site.ios < _NEGATIVE_IS_OUT:
         return places
-    return torch.minimum(places.clamp(min=0), torch.as_tensor(size) - 1)
+    if isinstance(size, int):
+        return places.clamp(0, size - 1)
+    return torch.minimum(places.clamp(min=0), size - 1)
 
 
 def _writable(site: Site, indices: Tensor, size: int | Tensor, validate: bool) -> Tensor:
