@@ -56,8 +56,11 @@ def variables(made: Any) -> list[Any]:
     return list(made) if isinstance(made, tuple | list) else [made]
 
 
-def check(cases: Sequence[Case], ios: int) -> int:
-    """All cases of an opset in one program: emulated, against their formulas. Gives how many."""
+def check(cases: Sequence[Case], ios: int, *, half: bool = False) -> int:
+    """All cases of an opset in one program: emulated, against their formulas. Gives how many.
+
+    half: in half precision, with the tolerance of that.
+    """
     cases = [case for case in cases if case.since <= ios <= case.until]
     names = [f"in_{n}_{m}" for n, case in enumerate(cases) for m in range(len(case.inputs))]
     arrays = dict(zip(names, itertools.chain(*(case.inputs for case in cases)), strict=True))
@@ -72,12 +75,15 @@ def check(cases: Sequence[Case], ios: int) -> int:
             outputs += named
         return tuple(outputs)
 
-    found = predicted(convert(build, arrays, ios), arrays)
+    precision = {
+        "compute_precision": ct.precision.FLOAT16,
+        "pass_pipeline": ct.PassPipeline.DEFAULT,
+    }
+    found = predicted(convert(build, arrays, ios, **(precision if half else {})), arrays)
     for n, case in enumerate(cases):
         results = [found[f"out_{n}_{m}"] for m in range(counts[n])]
-        compare(
-            f"{case.name} iOS {ios}", results, listed(case.formula(*case.inputs)), case.tolerance
-        )
+        wanted = listed(case.formula(*case.inputs))
+        compare(f"{case.name} iOS {ios}", results, wanted, 0.02 if half else case.tolerance)
     return len(cases)
 
 
