@@ -49,7 +49,7 @@ def command(**flags: Any) -> int:
     \b
     Examples:
       edgepack build
-      edgepack build model.pt2 --target android --target ios --allow not-run
+      edgepack build model.pt2 --target android --target ios
       edgepack build net.py:make --input "image:float32[1,3,224,224]" \\
           --target android --precision int8 --calibration photos/ --app
     """

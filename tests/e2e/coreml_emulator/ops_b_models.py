@@ -16,7 +16,8 @@ def check_states() -> int:
 
     @mb.program(
         input_specs=[
-            mb.TensorSpec((2,), types.fp16), mb.StateTensorSpec((2,), types.fp16), mb.StateTensorSpec((4, 2), types.fp16),
+            mb.TensorSpec((2,), types.fp16), mb.StateTensorSpec((2,), types.fp16),
+            mb.StateTensorSpec((4, 2), types.fp16),
         ],
         opset_version=TARGETS[18],
     )  # fmt: skip
@@ -25,7 +26,8 @@ def check_states() -> int:
         sums = mb.coreml_update_state(state=total, value=mb.add(x=before, y=x))
         held = mb.read_state(input=window)
         moved = mb.slice_update(
-            x=mb.concat(values=(mb.slice_by_index(x=held, begin=[1, 0], end=[4, 2]), mb.expand_dims(x=x, axes=[0])), axis=0),
+            x=mb.concat(values=(mb.slice_by_index(x=held, begin=[1, 0], end=[4, 2]),
+            mb.expand_dims(x=x, axes=[0])), axis=0),
             update=mb.expand_dims(x=x, axes=[0]), begin=[3, 0], end=[4, 2],
         )  # fmt: skip
         shown = mb.coreml_update_state(state=window, value=moved)
@@ -42,7 +44,8 @@ def check_states() -> int:
         )
 
     model = load(ct.convert(
-        program, minimum_deployment_target=TARGETS[18], skip_model_load=True, pass_pipeline=ct.PassPipeline.EMPTY,
+        program, minimum_deployment_target=TARGETS[18], skip_model_load=True,
+        pass_pipeline=ct.PassPipeline.EMPTY,
     ))  # fmt: skip
     state = model.new_state()
     assert set(state) == {"total", "window"}, sorted(state)
@@ -69,7 +72,8 @@ def check_classifiers() -> int:
             return mb.softmax(x=x)
 
         model = load(ct.convert(
-            program, minimum_deployment_target=TARGETS[15], compute_precision=ct.precision.FLOAT32, skip_model_load=True,
+            program, minimum_deployment_target=TARGETS[15], compute_precision=ct.precision.FLOAT32,
+            skip_model_load=True,
             classifier_config=ct.ClassifierConfig(classes),
         ))  # fmt: skip
         given = np.float32([[0.5, 2.0, 2.0]])

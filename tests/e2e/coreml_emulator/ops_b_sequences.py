@@ -13,14 +13,16 @@ from ops_b_case import Case, floats, random, whole
 STEPS, BATCH, SIZE, HIDDEN = 4, 2, 3, 5
 _ACT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "tanh": np.tanh, "relu": lambda x: np.maximum(x, 0),
-    "linear": lambda x: x, "scaled_tanh": np.tanh, "hard_sigmoid": lambda x: np.clip(0.2 * x + 0.5, 0, 1),
+    "linear": lambda x: x, "scaled_tanh": np.tanh,
+    "hard_sigmoid": lambda x: np.clip(0.2 * x + 0.5, 0, 1),
 }  # fmt: skip
 SEQUENCE, LONG = floats(STEPS, BATCH, SIZE), floats(4 * STEPS, BATCH, SIZE)
 
 
 def weights(gates: int, *, peepholes: bool = False) -> dict[str, np.ndarray]:
     found = {
-        "weight_ih": floats(gates * HIDDEN, SIZE), "weight_hh": floats(gates * HIDDEN, HIDDEN), "bias": floats(gates * HIDDEN),
+        "weight_ih": floats(gates * HIDDEN, SIZE), "weight_hh": floats(gates * HIDDEN, HIDDEN),
+        "bias": floats(gates * HIDDEN),
     }  # fmt: skip
     return found | ({"peephole": floats(3 * HIDDEN)} if peepholes else {})
 
@@ -40,7 +42,8 @@ def lstm_steps(
     return np.stack(made), h, c
 
 
-def lstm(direction: str, whole_sequence: bool, act: tuple[str, ...] = ("sigmoid", "tanh", "tanh"), clip: float | None = None,
+def lstm(direction: str, whole_sequence: bool, act: tuple[str, ...] = ("sigmoid", "tanh", "tanh"),
+clip: float | None = None,
          peepholes: bool = False, x: np.ndarray = SEQUENCE) -> Case:  # fmt: skip
     there, back = weights(4, peepholes=peepholes), weights(4, peepholes=peepholes)
     both = direction == "bidirectional"
@@ -66,7 +69,8 @@ def lstm(direction: str, whole_sequence: bool, act: tuple[str, ...] = ("sigmoid"
 
     return Case(
         f"lstm {len(x)} {direction} {whole_sequence} {act} {clip} {peepholes}",
-        lambda x, h, c: mb.lstm(x=x, initial_h=h, initial_c=c, direction=direction, output_sequence=whole_sequence, **settings),
+        lambda x, h, c: mb.lstm(x=x, initial_h=h, initial_c=c, direction=direction,
+        output_sequence=whole_sequence, **settings),
         (x, floats(BATCH, width), floats(BATCH, width)), formula, tolerance=1e-5,
     )  # fmt: skip
 
@@ -97,8 +101,10 @@ def gru(
 
     return Case(
         f"gru {direction} {whole_sequence} {act} {after}",
-        lambda x, h: mb.gru(x=x, initial_h=h, direction=direction, output_sequence=whole_sequence, **settings),
-        (SEQUENCE, floats(BATCH, HIDDEN)), formula, since=15 if after is None else 18, tolerance=1e-5,
+        lambda x, h: mb.gru(x=x, initial_h=h, direction=direction, output_sequence=whole_sequence,
+        **settings),
+        (SEQUENCE, floats(BATCH, HIDDEN)), formula, since=15 if after is None else 18,
+        tolerance=1e-5,
     )  # fmt: skip
 
 
@@ -114,22 +120,27 @@ def rnn(direction: str, whole_sequence: bool, act: str) -> Case:
 
     return Case(
         f"rnn {direction} {whole_sequence} {act}",
-        lambda x, h: mb.rnn(x=x, initial_h=h, direction=direction, output_sequence=whole_sequence, activation=act, **own),
+        lambda x, h: mb.rnn(x=x, initial_h=h, direction=direction, output_sequence=whole_sequence,
+        activation=act, **own),
         (SEQUENCE, floats(BATCH, HIDDEN)), formula, tolerance=1e-5,
     )  # fmt: skip
 
 
 RECURRENT = [
-    *[lstm(direction, sequence) for direction in ("forward", "reverse", "bidirectional") for sequence in (True, False)],
-    *[lstm(direction, sequence, x=LONG) for direction in ("forward", "reverse", "bidirectional") for sequence in (True, False)],
+    *[lstm(direction, sequence) for direction in ("forward", "reverse",
+    "bidirectional") for sequence in (True, False)],
+    *[lstm(direction, sequence, x=LONG) for direction in ("forward", "reverse",
+    "bidirectional") for sequence in (True, False)],
     lstm("forward", True, peepholes=True),
     lstm("bidirectional", True, ("hard_sigmoid", "scaled_tanh", "relu"), 0.3, True),
     lstm("reverse", False, ("tanh", "linear", "sigmoid"), 0.1),
-    *[gru(direction, sequence) for direction in ("forward", "reverse") for sequence in (True, False)],
+    *[gru(direction, sequence) for direction in ("forward", "reverse") for sequence in (True,
+    False)],
     gru("forward", True, ("hard_sigmoid", "relu")),
     gru("forward", True, after=True),
     gru("reverse", True, after=False),
-    *[rnn(direction, sequence, "tanh") for direction in ("forward", "reverse") for sequence in (True, False)],
+    *[rnn(direction, sequence, "tanh") for direction in ("forward",
+    "reverse") for sequence in (True, False)],
     rnn("forward", True, "scaled_tanh"),
 ]  # fmt: skip
 
@@ -193,11 +204,14 @@ def suppression(iou: float, most: int, least: float, by_class: bool) -> list[Cas
 
     return [
         Case(f"suppression {iou} {most} {least} {by_class}",
-             lambda b, s: mb.non_maximum_suppression(boxes=b, scores=s, score_threshold=np.float32(least), **settings), (BOXES, SCORES),
+             lambda b, s: mb.non_maximum_suppression(boxes=b, scores=s,
+             score_threshold=np.float32(least), **settings), (BOXES, SCORES),
              lambda b, s: suppressed(b, s, iou, most, least, by_class), until=16),
-        Case(f"suppression {iou} {most} {by_class}", lambda b, s: mb.non_maximum_suppression(boxes=b, scores=s, **settings),
+        Case(f"suppression {iou} {most} {by_class}",
+             lambda b, s: mb.non_maximum_suppression(boxes=b, scores=s, **settings),
              (BOXES.transpose(0, 2, 1).copy(), SCORES.transpose(0, 2, 1).copy()),
-             lambda b, s: turned(suppressed(b.transpose(0, 2, 1), s.transpose(0, 2, 1), iou, most, None, by_class)), since=17),
+             lambda b, s: turned(suppressed(b.transpose(0, 2, 1), s.transpose(0, 2, 1), iou, most,
+             None, by_class)), since=17),
     ]  # fmt: skip
 
 
@@ -240,7 +254,8 @@ def nested(x: Any, n: Any) -> Any:
         )[1]
 
     return mb.cond(
-        pred=mb.greater(x=mb.reduce_sum(x=x), y=0.0), _true_fn=lambda: rounds(x), _false_fn=lambda: mb.sub(x=x, y=1.0)
+        pred=mb.greater(x=mb.reduce_sum(x=x), y=0.0), _true_fn=lambda: rounds(x),
+        _false_fn=lambda: mb.sub(x=x, y=1.0)
     )  # fmt: skip
 
 
@@ -270,9 +285,11 @@ def collected(x: Any) -> Any:
 
 ROWS = floats(3, 4)
 CONTROL_FLOW = [
-    Case("select", lambda a, b: mb.select(cond=mb.greater(x=a, y=0.0), a=a, b=b), (floats(2, 3), floats(3)),
+    Case("select", lambda a, b: mb.select(cond=mb.greater(x=a, y=0.0), a=a, b=b),
+         (floats(2, 3), floats(3)),
          lambda a, b: np.where(a > 0, a, b)),
-    Case("while_loop", looped, (floats(3), whole(4)), lambda x, n: (n[0], x * x.sum() ** 4), tolerance=1e-4),
+    Case("while_loop", looped, (floats(3), whole(4)), lambda x, n: (n[0], x * x.sum() ** 4),
+         tolerance=1e-4),
     Case("while_loop not once", looped, (floats(3), whole(0)), lambda x, n: (n[0], x)),
     Case("cond and loops", nested, (np.float32([1, 2]), whole(3)), lambda x, n: x + 6),
     Case("cond, the other way", nested, (np.float32([-1, 0]), whole(3)), lambda x, n: x - 1),

@@ -15,7 +15,8 @@ from coremltools.converters.mil.mil import types
 from ops_b_case import Case, check, convert, floats, predicted, random
 
 INPUTS = {"x": floats(4, 64), "image": floats(1, 16, 9, 9)}
-_WHOLE = {1: types.np_uint1_dtype, 2: types.np_uint2_dtype, 3: types.np_uint3_dtype, 4: types.np_uint4_dtype,
+_WHOLE = {1: types.np_uint1_dtype, 2: types.np_uint2_dtype, 3: types.np_uint3_dtype,
+4: types.np_uint4_dtype,
           6: types.np_uint6_dtype, 8: np.uint8}  # fmt: skip
 
 
@@ -68,7 +69,8 @@ OLD: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 NEW: dict[str, Callable[..., Any]] = {
     **{f"palettized to {bits} bits": palettized(bits) for bits in (1, 2, 3, 4, 6, 8)},
-    **{f"palettized to {bits} bits in groups of 8 {axis}": palettized(bits, granularity="per_grouped_channel", group_size=8, channel_axis=axis)
+    **{f"palettized to {bits} bits in groups of 8 {axis}": palettized(bits,
+    granularity="per_grouped_channel", group_size=8, channel_axis=axis)
        for bits, axis in ((3, 0), (4, 1), (8, 0))},
     "palettized in vectors of 2": palettized(4, cluster_dim=2),
     "palettized in vectors of 4 along 1, in groups": palettized(
@@ -77,19 +79,26 @@ NEW: dict[str, Callable[..., Any]] = {
     "palettized with scales in groups": palettized(
         4, enable_per_channel_scale=True, granularity="per_grouped_channel", group_size=4),
     **{f"quantized {dtype} {granularity} {mode}": quantized(
-            mode=mode, dtype=dtype, granularity=granularity, **({"block_size": 8} if granularity == "per_block" else {}))
+            mode=mode, dtype=dtype, granularity=granularity,
+            **({"block_size": 8} if granularity == "per_block" else {}))
        for mode, dtype, granularity in itertools.product(
-           ("linear", "linear_symmetric"), ("int4", "uint4", "int8", "uint8"), ("per_tensor", "per_channel", "per_block"))},
+           ("linear", "linear_symmetric"), ("int4", "uint4", "int8", "uint8"),
+           ("per_tensor", "per_channel", "per_block"))},
     "pruned": pruned(target_sparsity=0.75),
-    "pruned, quantized": jointly(pruned(target_sparsity=0.5), quantized(mode="linear_symmetric", dtype="int8")),
+    "pruned, quantized": jointly(pruned(target_sparsity=0.5),
+    quantized(mode="linear_symmetric", dtype="int8")),
     "pruned, quantized to 4 bits by block": jointly(
-        pruned(target_sparsity=0.5), quantized(mode="linear_symmetric", dtype="int4", granularity="per_block", block_size=8)),
+        pruned(target_sparsity=0.5), quantized(mode="linear_symmetric", dtype="int4",
+        granularity="per_block", block_size=8)),
     "pruned, palettized": jointly(pruned(target_sparsity=0.5), palettized(4)),
     "pruned, palettized in groups": jointly(
-        pruned(target_sparsity=0.5), palettized(2, granularity="per_grouped_channel", group_size=8)),
-    "palettized, quantized": jointly(palettized(4), quantized(mode="linear_symmetric", dtype="int8", granularity="per_tensor")),
+        pruned(target_sparsity=0.5),
+        palettized(2, granularity="per_grouped_channel", group_size=8)),
+    "palettized, quantized": jointly(palettized(4),
+    quantized(mode="linear_symmetric", dtype="int8", granularity="per_tensor")),
     "palettized in vectors, quantized": jointly(
-        palettized(4, cluster_dim=2), quantized(mode="linear_symmetric", dtype="int8", granularity="per_tensor")),
+        palettized(4, cluster_dim=2),
+        quantized(mode="linear_symmetric", dtype="int8", granularity="per_tensor")),
 }  # fmt: skip
 
 
@@ -144,7 +153,8 @@ def operation(name: str, since: int, until: int, kind: str, **settings: Any) -> 
         return (mb.cast(x=result, dtype="fp32") if types.is_int(result.dtype) else result), x
 
     return Case(
-        name, build, (floats(1),), lambda x: (made[0], x), since=since, until=until, tolerance=0, peer=False
+        name, build, (floats(1),), lambda x: (made[0], x), since=since, until=until, tolerance=0,
+        peer=False
     )  # fmt: skip
 
 
@@ -154,14 +164,17 @@ def cases() -> Iterator[Case]:
         scale = random.uniform(0.01, 0.1, 7).astype(dtype)
         yield operation("affine, one", 16, 17, "constexpr_affine_dequantize", quantized_data=data,
                         zero_point=np.int8(3), scale=dtype(0.013), axis=0)  # fmt: skip
-        yield operation("affine, many", 16, 17, "constexpr_affine_dequantize", quantized_data=(data.astype(np.int16) + 128).astype(np.uint8),
+        yield operation("affine, many", 16, 17, "constexpr_affine_dequantize",
+        quantized_data=(data.astype(np.int16) + 128).astype(np.uint8),
                         zero_point=np.arange(7, dtype=np.uint8), scale=scale, axis=-2)  # fmt: skip
         for bits, shape in itertools.product((1, 2, 4, 6, 8), ((3, 5, 7), (11,))):
             places = random.integers(0, 2**bits, math.prod(shape))
-            yield operation(f"lut {bits} {shape}", 16, 17, "constexpr_lut_to_dense", indices=packed(places, bits),
+            yield operation(f"lut {bits} {shape}", 16, 17, "constexpr_lut_to_dense",
+            indices=packed(places, bits),
                             lut=floats(2**bits).astype(dtype), shape=np.uint32(shape))  # fmt: skip
         mask = random.integers(0, 2, 3 * 5 * 7)
-        yield operation("sparse", 16, 17, "constexpr_sparse_to_dense", nonzero_data=floats(mask.sum()).astype(dtype),
+        yield operation("sparse", 16, 17, "constexpr_sparse_to_dense",
+        nonzero_data=floats(mask.sum()).astype(dtype),
                         mask=packed(mask, 1), shape=np.uint32([3, 5, 7]))  # fmt: skip
         yield from new(dtype)
 
@@ -174,14 +187,19 @@ def new(dtype: Any) -> Iterator[Case]:
             "same": random.integers(-20, 20, block).astype(np.int8),
             "float": floats(*block).astype(dtype),
         }
-        yield operation(f"blockwise {block} {offset}", 18, 18, "constexpr_blockwise_shift_scale", data=data,
-                        scale=random.uniform(0.01, 0.1, block).astype(dtype), offset=given.get(offset))  # fmt: skip
+        yield operation(f"blockwise {block} {offset}", 18, 18, "constexpr_blockwise_shift_scale",
+        data=data,
+                        scale=random.uniform(0.01, 0.1, block).astype(dtype),
+                        offset=given.get(offset))  # fmt: skip
     for bits, block in itertools.product(_WHOLE, blocks[:-1]):
-        yield operation(f"lut {bits} {block}", 18, 18, "constexpr_lut_to_dense", indices=indices(shape, bits),
+        yield operation(f"lut {bits} {block}", 18, 18, "constexpr_lut_to_dense",
+        indices=indices(shape, bits),
                         lut=floats(*block, 2**bits, 1).astype(dtype))  # fmt: skip
     for block, axis in itertools.product(blocks[:-1], (0, 1, -1)):
-        yield operation(f"lut of vectors {block} {axis}", 18, 18, "constexpr_lut_to_dense", indices=indices(shape, 3),
-                        lut=floats(*block, 8, 3).astype(dtype), vector_axis=np.int32(axis))  # fmt: skip
+        yield operation(f"lut of vectors {block} {axis}", 18, 18, "constexpr_lut_to_dense",
+        indices=indices(shape, 3),
+                        lut=floats(*block, 8, 3).astype(dtype),
+                        vector_axis=np.int32(axis))  # fmt: skip
     mask = indices(shape, 1)
     count = int((mask != 0).sum())
     yield operation(
@@ -193,10 +211,14 @@ def new(dtype: Any) -> Iterator[Case]:
         mask=mask,
     )
     for axis, size in ((None, 1), (0, 2), (2, 3)):
-        yield operation(f"lut to sparse {axis}", 18, 18, "constexpr_lut_to_sparse", indices_mask=mask, indices_nonzero_data=indices((count,), 2),
-                        lut=floats(2, 1, 5, 4, size).astype(dtype), vector_axis=None if axis is None else np.int32(axis))  # fmt: skip
-    yield operation("sparse blockwise", 18, 18, "constexpr_sparse_blockwise_shift_scale", data_mask=mask,
-                    nonzero_data=random.integers(-128, 128, count).astype(np.int8), scale=random.uniform(0.1, 1, (4, 1, 2)).astype(dtype),
+        yield operation(f"lut to sparse {axis}", 18, 18, "constexpr_lut_to_sparse",
+        indices_mask=mask, indices_nonzero_data=indices((count,), 2),
+                        lut=floats(2, 1, 5, 4, size).astype(dtype),
+                        vector_axis=None if axis is None else np.int32(axis))  # fmt: skip
+    yield operation("sparse blockwise", 18, 18, "constexpr_sparse_blockwise_shift_scale",
+                    data_mask=mask,
+                    nonzero_data=random.integers(-128, 128, count).astype(np.int8),
+                    scale=random.uniform(0.1, 1, (4, 1, 2)).astype(dtype),
                     offset=random.integers(-9, 9, (4, 1, 2)).astype(np.int8))  # fmt: skip
     for ios in (16, 18):
         yield operation(
