@@ -21,7 +21,7 @@ def test_operators_on_shapes_indices_images_and_sequences_agree_with_their_formu
     assert groups.keys() == {
         "tensor_transformation", "tensor_operation", "gather", "scatter", "quantization",
         "image_resizing", "recurrent", "suppression", "control_flow", "states", "classify",
-        "constexpr", "compression",
+        "constexpr", "compression", "failures",
     }  # fmt: skip
 
 
