@@ -79,6 +79,15 @@ SUITES: dict[str, Suite] = {
             bar=0.99,
         ),
         Suite(
+            name="torch-export",
+            title="PyTorch front end by torch.export, fp16",
+            paths=_TORCH,
+            keep="TORCHEXPORT",
+            settings={"TORCH_FRONTENDS": "TORCHEXPORT"},
+            sample=1500,
+            bar=0.99,
+        ),
+        Suite(
             name="optimize",
             title="compression",
             paths=(
