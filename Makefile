@@ -14,7 +14,7 @@ demo: setup
 	$(BIN)/edgepack build sample_apps/vision
 
 test: setup check
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 setup: $(VENV)/.ready
 
