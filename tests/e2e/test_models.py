@@ -54,6 +54,17 @@ def test_a_real_model_builds_for_every_target(
         _validate_against_another_checkpoint(edgepack, project, artifacts)
 
 
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_whisper_builds_for_core_ml(
+    edgepack: Callable[..., Any], tmp_path: Path, shared_cache: Path, part: str
+) -> None:
+    project = tmp_path / "whisper"
+    fetch.lay_out("whisper_tiny_en", shared_cache / "test-models", project)
+    done = edgepack("build", project / f"{part}.toml", "--json", cwd=project)
+    assert done.code == 0, done.out + done.err
+    assert verdicts(done) == {"coreml-fp32": ("pass", "real"), "coreml-fp16": ("pass", "real")}
+
+
 def _validate_against_another_checkpoint(
     edgepack: Callable[..., Any], project: Path, artifacts: dict[str, Any]
 ) -> None:
