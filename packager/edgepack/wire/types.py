@@ -318,13 +318,17 @@ class InspectJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What an artifact says of itself. precision: the closest of the target's precision names."""
+    """What an artifact says of itself. precision: the closest of the target's precision names.
+
+    program: its operations as text, a line each, where the format has a program that can be read.
+    """
 
     format: str
     precision: str
     signature: Signature
     operators: dict[str, int] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
+    program: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -380,6 +384,7 @@ class Target:
     convert_in: environment of `convert`; run_in: of `run` and `inspect`.
     not_run: why nothing here can run its artifacts; "" when `run` can.
     traces: whether `run` can write down the result of every operation.
+    reads: suffixes besides `suffix` that `run` and `inspect` can read.
     dynamic: whether it can keep symbolic axes.
     preload: modules `convert` needs, imported ahead of its job while another job still runs.
     doctor: precision of the tiny conversion that proves the target.
@@ -397,5 +402,6 @@ class Target:
     not_run: str
     dynamic: bool
     traces: bool = False
+    reads: tuple[str, ...] = ()
     preload: tuple[str, ...] = ()
     options: tuple[Option, ...] = ()

@@ -40,6 +40,7 @@ TARGET = Target(
     not_run="",
     dynamic=True,
     traces=True,
+    reads=(".mlmodel",),
     preload=("torch", "coremltools", "torch.export.pt2_archive"),
     options=(
         Option(

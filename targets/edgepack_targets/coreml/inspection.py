@@ -28,6 +28,7 @@ def inspect(job: InspectJob) -> Inspection:
         signature=interface.signature_of(spec),
         operators=dict(sorted(counts.items())),
         metadata={key: value for key, value in _metadata(spec) if value},
+        program=tuple(listing.lines(spec)),
     )
 
 
