@@ -256,7 +256,7 @@ def _judged(
         entry.path(artifact.file),
         artifact,
         samples,
-        variant.recipe.options,
+        variant.running,
     )
     return stages.compared(
         b, variant.id, artifact, ran, data.reference[form].result(), limits, data.evidence

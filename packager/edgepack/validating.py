@@ -71,7 +71,7 @@ def validate(
             b, path.name, data.fitted["validation", exported.form], artifact.signature
         )
         ran = stages.run(
-            b, path.name, registered, path.absolute(), artifact, samples, variant.recipe.options,
+            b, path.name, registered, path.absolute(), artifact, samples, variant.running,
             trace=trace is not None,
         )  # fmt: skip
         if trace is not None:

@@ -93,10 +93,14 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One cell of the matrix: a recipe and its id, such as "litert-int8"."""
+    """One cell of the matrix: a recipe and its id, such as "litert-int8".
+
+    running: options of the target that say how the artifact is run; they change nothing in it.
+    """
 
     id: str
     recipe: Recipe
+    running: tuple[tuple[str, Scalar], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -366,12 +370,16 @@ class Precision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """A setting of a target, `[targets.NAME]` in edgepack.toml. choices: empty for any value of the default's type."""
+    """A setting of a target, `[targets.NAME]` in edgepack.toml.
+
+    choices: empty for any value of the default's type. stage: what it is an option of.
+    """
 
     name: str
     default: Scalar
     help: str
     choices: tuple[Scalar, ...] = ()
+    stage: Literal["convert", "run"] = "convert"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

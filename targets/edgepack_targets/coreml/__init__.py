@@ -55,6 +55,7 @@ TARGET = Target(
             help="what runs the artifact: auto is Core ML on a Mac and the emulator elsewhere, "
             "both runs Core ML and measures how far the emulator is from it",
             choices=("auto", "core-ml", "emulator", "both"),
+            stage="run",
         ),
     ),
 )

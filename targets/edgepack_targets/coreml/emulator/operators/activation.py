@@ -1,6 +1,5 @@
 """Activations (coremltools, mil/ops/defs/iOS15/activation.py; iOS17 lets parameters have another dtype)."""
 
-# ruff: noqa: D403 formulas begin with the name of a tensor
 from __future__ import annotations
 
 import torch

@@ -1,6 +1,5 @@
 """Convolutions (coremltools, mil/ops/defs/iOS15/conv.py; from iOS 17 on weights may have another dtype)."""
 
-# ruff: noqa: D403 formulas begin with the name of a tensor
 from __future__ import annotations
 
 import math

@@ -3,7 +3,6 @@
 Arithmetic and comparisons take fp16, fp32 and int32, logic takes bool.
 """
 
-# ruff: noqa: D403 formulas begin with the name of a tensor
 from __future__ import annotations
 
 import torch

@@ -3,7 +3,6 @@
 abs, exp2, sign and square take int32 besides fp16 and fp32.
 """
 
-# ruff: noqa: D403 formulas begin with the name of a tensor
 from __future__ import annotations
 
 import torch

@@ -1,6 +1,5 @@
 """Products of matrices (coremltools, mil/ops/defs/iOS15/linear.py and iOS17's)."""
 
-# ruff: noqa: D403 formulas begin with the name of a tensor
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -3,7 +3,6 @@
 From iOS 17 on parameters may have another dtype than x. Variances are of all values, not of a sample.
 """
 
-# ruff: noqa: D403 formulas begin with the name of a tensor
 from __future__ import annotations
 
 import torch
