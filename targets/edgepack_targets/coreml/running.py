@@ -27,7 +27,7 @@ from edgepack_targets.coreml.emulator.precision import MODES, Mode
 Array = np.ndarray[Any, Any]
 Predict = Callable[[Mapping[str, Array]], Mapping[str, Any]]
 
-_FEW = 8
+_FEW = 4
 _EQUAL_DB = 999.0
 
 
