@@ -21,7 +21,7 @@ from edgepack.config import ParityLimits
 from edgepack.console import Console
 from edgepack.envs import Environment
 from edgepack.jobs import Call, Done, Jobs
-from edgepack.plan import AppPlan, BuildPlan, input_specs
+from edgepack.plan import AppPlan, BuildPlan, ModelPlan, input_specs
 from edgepack.registry import Registered
 from edgepack.store import Entry, Meta, Store
 from edgepack.verdict import GOLDEN_CASES, ParityReport
@@ -52,10 +52,11 @@ REFERENCE = "edgepack_targets.sources.torch:reference"
 class Build:
     """What the stages of one build share: where they run, where they tell, what they recorded.
 
-    slots: processes at once. room: what is left of them.
+    plan: of the model that a stage is about; whole: of the build. slots: processes at once. room: what is left of them.
     """
 
-    plan: BuildPlan
+    plan: ModelPlan
+    whole: BuildPlan
     store: Store
     jobs: Jobs
     console: Console
@@ -233,7 +234,7 @@ def convert(
     environment = b.environments[target.convert_in.name]
     calibrated = registered.precision(recipe.precision).needs_calibration
     base = based.result() if based else None
-    label = f"{recipe.target}-{recipe.precision}"
+    label = f"{b.plan.prefix}{recipe.target}-{recipe.precision}"
     calibration = data.sha256("calibration", exported.form) if calibrated else None
     recipe = Recipe(
         target=recipe.target,

@@ -69,7 +69,7 @@ def command(**flags: Any) -> int:
 
     from edgepack import pipeline
 
-    outcome = pipeline.build(plan, loaded.config.model.source, console, flags["jobs"] or slots())
+    outcome = pipeline.build(plan, console, flags["jobs"] or slots())
     verdicts = {a.parity.verdict for a in outcome.manifest.artifacts}
     if flags["as_json"]:
         console.answer({"folder": str(outcome.folder), "manifest": outcome.manifest})
@@ -89,35 +89,41 @@ def slots() -> int:
 
 def _show_plan(console: Any, plan: Any) -> None:
     """The plan for people; --json gives it whole."""
-    import msgspec
-
-    console.text(f"model        {plan.name}: {plan.model.kind}, {plan.model.location}")
-    for spec in plan.inputs:
-        console.text(
-            f"input        {spec.name}: {spec.dtype or 'dtype from the model'} {spec.shape or ''}"
-        )
-    for dimension in plan.dimensions:
-        console.text(
-            f"dimension    {dimension.name}: {dimension.minimum} to {dimension.maximum}, "
-            f"{dimension.fixed} where it must be fixed"
-        )
-    for role, samples in (("calibration", plan.calibration), ("validation", plan.validation)):
-        if samples is not None:
-            console.text(
-                f"{role:<12} {samples.kind} {samples.location} (at most {samples.cases} cases)"
-            )
-    for variant in plan.variants:
-        limits = {
-            k: v
-            for k, v in msgspec.to_builtins(plan.limits[variant.recipe.precision]).items()
-            if v is not None
-        }
-        console.text(f"variant      {variant.id}: {dict(variant.recipe.options)} limits {limits}")
+    for model in plan.models:
+        _show_model(console, model)
     for app in plan.apps:
         console.text(f"app          {app.platform}: {app.name} ({app.id}) around {app.variant}")
     for environment in plan.environments:
         console.text(f"environment  {environment.name}: {environment.python or 'made by edgepack'}")
     console.text(f"output       {Path(plan.dist) / plan.name}")
+
+
+def _show_model(console: Any, model: Any) -> None:
+    """One model of the plan."""
+    import msgspec
+
+    console.text(f"model        {model.name}: {model.model.kind}, {model.model.location}")
+    for spec in model.inputs:
+        console.text(
+            f"input        {spec.name}: {spec.dtype or 'dtype from the model'} {spec.shape or ''}"
+        )
+    for dimension in model.dimensions:
+        console.text(
+            f"dimension    {dimension.name}: {dimension.minimum} to {dimension.maximum}, "
+            f"{dimension.fixed} where it must be fixed"
+        )
+    for role, samples in (("calibration", model.calibration), ("validation", model.validation)):
+        if samples is not None:
+            console.text(
+                f"{role:<12} {samples.kind} {samples.location} (at most {samples.cases} cases)"
+            )
+    for variant in model.variants:
+        limits = {
+            k: v
+            for k, v in msgspec.to_builtins(model.limits[variant.recipe.precision]).items()
+            if v is not None
+        }
+        console.text(f"variant      {variant.id}: {dict(variant.recipe.options)} limits {limits}")
 
 
 def _show_outcome(console: Any, plan: Any, outcome: Any) -> None:
