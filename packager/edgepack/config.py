@@ -90,6 +90,8 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The source model. source: file.py:factory, model.pt2 or model.pt.
 
     files: weights and whatever else the factory reads; part of every cache key.
+    calibration, validation: samples of this model, instead of those under [data].
+    precisions: by target, instead of those under [targets].
     python: interpreter that has the model's packages. requirements: or a list of them that edgepack
     installs beside PyTorch in an environment of its own.
     """
@@ -103,6 +105,9 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     inputs: list[Input] = []
     outputs: list[Output] = []
     dimensions: dict[str, Positive | DimensionRange] = {}
+    calibration: str | None = None
+    validation: str | None = None
+    precisions: dict[str, list[str]] = {}
 
 
 class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -148,13 +153,15 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """edgepack.toml.
 
+    name: of the whole, where [[model]] tables name several models that belong together.
     targets: by target name, `precisions` and the target's own options.
     environments: an existing Python by environment name, instead of one that edgepack makes.
     allow: verdicts other than pass that do not fail the build.
     """
 
     schema: Literal[1]
-    model: Model
+    name: str = ""
+    model: Model | Annotated[list[Model], Meta(min_length=1)]
     data: Data = Data()
     targets: dict[str, dict[str, Any]] = {}
     parity: dict[str, ParityLimits] = {}
@@ -165,12 +172,28 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
-    """A config, the text it came from ("" when made from flags), and its folder, which paths start from."""
+    """A config, the text it came from ("" when made from flags), and its folder, which paths start from.
+
+    at: which of several [[model]] tables this is about; None where there is one, or all are meant.
+    """
 
     config: Config
     text: str
     path: Path
     folder: Path
+    at: int | None = None
+
+    @property
+    def model(self) -> Model:
+        """The model this is about, the first if all are meant."""
+        models = self.config.model
+        return models[self.at or 0] if isinstance(models, list) else models
+
+    def each(self) -> list[Loaded]:
+        """The same, about each of the models."""
+        if not isinstance(self.config.model, list):
+            return [self]
+        return [msgspec.structs.replace(self, at=i) for i in range(len(self.config.model))]
 
 
 def load(path: Path) -> Loaded:
@@ -208,13 +231,24 @@ def check(data: dict[str, Any], text: str, path: Path) -> Config:
 def refuse_odd_values(loaded: Loaded) -> None:
     """E103 for what the type of a value allows but its use does not."""
     _refuse_odd_numbers(loaded, msgspec.to_builtins(loaded.config), ())
-    model = loaded.config.model
+    if _NO_NAME.search(loaded.config.name) or len(loaded.config.name) > LONGEST_NAME:
+        raise _odd_name(loaded, ("name",))
+    for one in loaded.each():
+        _refuse_odd_model(one)
+
+
+def _odd_name(loaded: Loaded, place: tuple[str | int, ...]) -> EdgepackError:
+    return problem(
+        loaded, "E103", f"wrong value for {'.'.join(map(str, place))}", place,
+        why="becomes the name of a folder",
+        help="Use no slashes and no leading dot, and at most 100 characters.",
+    )  # fmt: skip
+
+
+def _refuse_odd_model(loaded: Loaded) -> None:
+    model = loaded.model
     if _NO_NAME.search(model.name) or len(model.name) > LONGEST_NAME:
-        raise problem(
-            loaded, "E103", "wrong value for model.name", ("model", "name"),
-            why="becomes the name of a folder",
-            help="Use no slashes and no leading dot, and at most 100 characters.",
-        )  # fmt: skip
+        raise _odd_name(loaded, ("model", "name"))
     for position, spec in enumerate(model.inputs):
         if spec.range and spec.range[0] > spec.range[1]:
             raise problem(
@@ -260,6 +294,8 @@ def problem(
     help: str = "",  # noqa: A002
 ) -> EdgepackError:
     """An error about one key of a loaded config, with its line and caret when there is a file."""
+    if loaded.at is not None and place[0] == "model":
+        place = ("model", loaded.at, *place[1:])
     if loaded.text:
         from edgepack import toml_places
 
@@ -364,13 +400,14 @@ def _type_at(place: tuple[str | int, ...]) -> Any:
     for step in place:
         kinds = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
         for option in kinds:
-            if isinstance(option, msgspec.inspect.StructType):
+            if isinstance(step, int):
+                if isinstance(option, msgspec.inspect.ListType):
+                    kind = option.item_type
+            elif isinstance(option, msgspec.inspect.StructType):
                 fields = {f.encode_name: f.type for f in option.fields}
-                kind = fields.get(str(step), msgspec.inspect.AnyType())
+                kind = fields.get(step, msgspec.inspect.AnyType())
             elif isinstance(option, msgspec.inspect.DictType):
                 kind = option.value_type
-            elif isinstance(option, msgspec.inspect.ListType):
-                kind = option.item_type
     return kind
 
 

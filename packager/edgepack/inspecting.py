@@ -16,11 +16,12 @@ from edgepack.wire.types import Signature
 
 
 class Found(Struct, frozen=True, kw_only=True):
-    """Facts for a person, signatures, and how often each operator occurs."""
+    """Facts for a person, signatures, how often each operator occurs, and the program line by line."""
 
     facts: dict[str, str]
     signatures: list[Signature]
     operators: dict[str, int]
+    program: list[str] = []
 
 
 def artifact(path: Path, registered: registry.Registered, console: Console) -> Found:
@@ -40,19 +41,22 @@ def artifact(path: Path, registered: registry.Registered, console: Console) -> F
         "file": path.name, "format": found.format, "precision": found.precision,
         "size": human_bytes(digest.size_of_tree(path)), "sha256": digest.of_tree(path), **found.metadata,
     }  # fmt: skip
-    return Found(facts=facts, signatures=[found.signature], operators=found.operators)
+    return Found(
+        facts=facts, signatures=[found.signature], operators=found.operators, program=list(found.program)
+    )  # fmt: skip
 
 
 def model(plan: BuildPlan, console: Console) -> Found:
     """A source model. Raises what loading and exporting it raise."""
-    digests = source_files.check(plan.model)
+    (one,) = plan.models
+    digests = source_files.check(one.model)
     plan = _only(plan, tuple(e for e in plan.environments if e.name == "torch"))
     environments = pipeline.make_environments(plan, console)
     with pipeline.opened(plan, environments, console, 1) as b:
         exported = stages.export(b, digests, None, preload=False)
     result = exported.result
     facts = {
-        "model": plan.name, "kind": plan.model.kind, "parameters": f"{result.parameters:,}",
+        "model": one.name, "kind": one.model.kind, "parameters": f"{result.parameters:,}",
         "sha256": exported.sha256,
         **{f"dimension {d.name}": f"{d.minimum} to {d.maximum}" for d in result.dimensions},
     }  # fmt: skip

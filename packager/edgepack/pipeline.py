@@ -21,7 +21,7 @@ from edgepack.console import Console
 from edgepack.envs import Environment
 from edgepack.errors import EdgepackError
 from edgepack.jobs import Jobs, Limits
-from edgepack.plan import AppPlan, BuildPlan, EnvironmentPlan
+from edgepack.plan import AppPlan, BuildPlan, EnvironmentPlan, ModelPlan
 from edgepack.registry import Registered
 from edgepack.stages import Build, Data, ExportedModel
 from edgepack.store import Entry, Store
@@ -45,6 +45,16 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """One model with all its variants. b: the build, about this model."""
+
+    b: Build
+    model: ExportedModel
+    data: Data
+    made: list[Made]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What a build came to. folder: where it was put, the dist folder or its -failed neighbour."""
 
@@ -54,22 +64,22 @@ class Outcome:
     seconds: float
 
 
-def build(
-    plan: BuildPlan, source_name: str, console: Console, slots: int, cache: Path | None = None
-) -> Outcome:
+def build(plan: BuildPlan, console: Console, slots: int, cache: Path | None = None) -> Outcome:
     """Everything: check, export, sample, convert, run, compare, render, bundle. Raises EdgepackError.
 
-    source_name: the model as the user named it, for the manifest. slots: processes at once.
-    cache: folder of the store, None for the user's.
+    slots: processes at once. cache: folder of the store, None for the user's.
     """
     started = time.monotonic()
-    digests = source_files.check(plan.model)
+    digests = [source_files.check(model.model) for model in plan.models]
     environments = make_environments(plan, console)
     with opened(plan, environments, console, slots, cache) as b:
-        model, data = model_and_data(b, digests)
-        made = _all_variants(b, model, data)
-        apps = [] if _failed(made) else _apps(b, made, data)
-        manifest = _manifest(b, model, source_name, made, apps)
+        built = [
+            _built(replace(b, plan=model), found)
+            for model, found in zip(plan.models, digests, strict=True)
+        ]
+        made = [m for one in built for m in one.made]
+        apps = [] if _failed(made) else _apps(built)
+        manifest = _manifest(built, apps)
         report = bundle.Report(
             schema=bundle.SCHEMA, plan=plan, stages=b.records, parity=[m.parity for m in made],
             warnings=b.warnings,
@@ -95,7 +105,7 @@ def opened(
     pool = ThreadPoolExecutor(max_workers=32)
     try:
         yield Build(
-            plan=plan, store=store, jobs=jobs, console=console, environments=environments,
+            plan=plan.models[0], whole=plan, store=store, jobs=jobs, console=console, environments=environments,
             slots=slots, room=Semaphore(slots), pool=pool,
         )  # fmt: skip
     except BaseException:
@@ -132,6 +142,12 @@ def _environment(wanted: EnvironmentPlan, spec: Any, folder: Path, console: Cons
         console.finish(spec.name)
 
 
+def _built(b: Build, digests: dict[str, str]) -> Built:
+    """Everything of one model."""
+    model, data = model_and_data(b, digests)
+    return Built(b=b, model=model, data=data, made=_all_variants(b, model, data))
+
+
 def model_and_data(b: Build, digests: dict[str, str]) -> tuple[ExportedModel, Data]:
     """Export the model and fit the samples; what does not depend on each other runs side by side."""
     plans = {"calibration": b.plan.calibration, "validation": b.plan.validation}
@@ -163,7 +179,7 @@ def model_and_data(b: Build, digests: dict[str, str]) -> tuple[ExportedModel, Da
 def _compared(b: Build) -> bool:
     """Whether anything is compared with the source model, or carries its outputs."""
     runs = [not registry.find(v.recipe.target).target.not_run for v in b.plan.variants]
-    return any(runs) or bool(b.plan.apps)
+    return any(runs) or bool(b.whole.apps)
 
 
 def _needed(b: Build, role: str, form: Form, model: ExportedModel) -> bool:
@@ -249,7 +265,15 @@ def _judged(
     samples = sampling.as_artifact_takes(
         b, variant.id, data.fitted["validation", form], artifact.signature
     )
-    ran = stages.run(b, variant.id, registered, entry.path(artifact.file), artifact, samples)
+    ran = stages.run(
+        b,
+        variant.id,
+        registered,
+        entry.path(artifact.file),
+        artifact,
+        samples,
+        variant.running,
+    )
     return stages.compared(
         b, variant.id, artifact, ran, data.reference[form].result(), limits, data.evidence
     )
@@ -259,49 +283,27 @@ def _failed(made: list[Made]) -> bool:
     return any(m.parity.verdict == "fail" for m in made)
 
 
-def _apps(b: Build, made: list[Made], data: Data) -> list[tuple[AppPlan, Entry]]:
+def _apps(built: list[Built]) -> list[tuple[AppPlan, Entry]]:
     """The app projects of the plan, each around its variant."""
-    by_id = {m.variant.id: m for m in made}
+    by_id = {m.variant.id: (one, m) for one in built for m in one.made}
     rendered = []
-    for wanted in b.plan.apps:
-        m = by_id[wanted.variant]
+    for wanted in built[0].b.whole.apps:
+        one, m = by_id[wanted.variant]
         entry = stages.app(
-            b, wanted, m.variant.id, m.entry, m.artifact, m.parity,
-            data.fitted["validation", m.form], data.reference[m.form].result(),
+            one.b, wanted, m.variant.id, m.entry, m.artifact, m.parity,
+            one.data.fitted["validation", m.form], one.data.reference[m.form].result(),
         )  # fmt: skip
         rendered.append((wanted, entry))
     return rendered
 
 
-def _manifest(
-    b: Build,
-    model: ExportedModel,
-    source_name: str,
-    made: list[Made],
-    apps: list[tuple[AppPlan, Entry]],
-) -> bundle.Manifest:
-    ranges = {name: (float(low), float(high)) for name, low, high in model.result.ranges}
-    feeds = [
-        bundle.Feed(
-            name=i.name,
-            image=i.image,
-            audio=i.audio,
-            pad=i.pad,
-            range=i.range or ranges.get(i.name),
-        )
-        for i in b.plan.inputs
-    ]
+def _manifest(built: list[Built], apps: list[tuple[AppPlan, Entry]]) -> bundle.Manifest:
     return bundle.Manifest(
         schema=bundle.SCHEMA,
         edgepack=__version__,
-        model=bundle.ManifestModel(
-            name=b.plan.name,
-            source=source_name,
-            sha256=model.sha256,
-            signatures=[e.signature for e in model.result.exported],
-            feeds=feeds,
-        ),
-        artifacts=[_artifact(m, b.plan) for m in made],
+        name=built[0].b.whole.name,
+        models=[_described(one) for one in built],
+        artifacts=[_artifact(m, one.b.plan) for one in built for m in one.made],
         apps=[
             bundle.ManifestApp(
                 platform=wanted.platform, variant=wanted.variant, path=f"apps/{wanted.platform}",
@@ -312,12 +314,35 @@ def _manifest(
     )  # fmt: skip
 
 
-def _artifact(m: Made, plan: BuildPlan) -> bundle.ManifestArtifact:
+def _described(one: Built) -> bundle.ManifestModel:
+    plan, result = one.b.plan, one.model.result
+    ranges = {name: (float(low), float(high)) for name, low, high in result.ranges}
+    feeds = [
+        bundle.Feed(
+            name=i.name,
+            image=i.image,
+            audio=i.audio,
+            pad=i.pad,
+            range=i.range or ranges.get(i.name),
+        )
+        for i in plan.inputs
+    ]
+    return bundle.ManifestModel(
+        name=plan.name,
+        source=plan.source,
+        sha256=one.model.sha256,
+        signatures=[e.signature for e in result.exported],
+        feeds=feeds,
+    )
+
+
+def _artifact(m: Made, plan: ModelPlan) -> bundle.ManifestArtifact:
     layouts = {i.name: i.layout for i in plan.inputs}
     inputs = tuple(
         replace(t, layout=layouts.get(t.name, t.layout)) for t in m.artifact.signature.inputs
     )
     return bundle.ManifestArtifact(
+        model=plan.name,
         variant=m.variant.id,
         target=m.variant.recipe.target,
         precision=m.variant.recipe.precision,
@@ -344,8 +369,8 @@ def _put(
     failed: bool,
 ) -> Path:
     """Put everything in place at once; a build that failed its parity goes beside the last good one."""
-    dist = Path(b.plan.dist)
-    final = dist / (f"{b.plan.name}-failed" if failed else b.plan.name)
+    dist, name = Path(b.whole.dist), b.whole.name
+    final = dist / (f"{name}-failed" if failed else name)
     data = bundle.encode(manifest)
     report = msgspec.structs.replace(
         report, stages=bundle.with_changes(report.stages, bundle.read_report(final))
@@ -364,7 +389,7 @@ def _put(
         else:
             bundle.write_aside(final / bundle.REPORT, bundle.encode(report))
         if not failed:
-            bundle.remove(dist / f"{b.plan.name}-failed")
+            bundle.remove(dist / f"{name}-failed")
     return final
 
 

@@ -86,10 +86,15 @@ class EnvironmentPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuildPlan:
-    """All that a build will do. Paths are absolute; everything else is the same on every machine."""
+class ModelPlan:
+    """What will be made of one model. Paths are absolute; everything else is the same on every machine.
+
+    source: as the user named it. prefix: of its variants' ids, "" for the only model of a build.
+    """
 
     name: str
+    source: str
+    prefix: str
     model: SourceModel
     inputs: tuple[Input, ...]
     outputs: tuple[str, ...]
@@ -98,6 +103,14 @@ class BuildPlan:
     calibration: SamplesPlan | None
     validation: SamplesPlan
     limits: dict[str, ParityLimits]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildPlan:
+    """All that a build will do."""
+
+    name: str
+    models: tuple[ModelPlan, ...]
     apps: tuple[AppPlan, ...]
     environments: tuple[EnvironmentPlan, ...]
     allow: tuple[str, ...]
@@ -110,9 +123,40 @@ def resolve(loaded: Loaded, dist: Path) -> BuildPlan:
     """The plan of a config. Raises E105-E113 for names, precisions, options and dimensions that do not fit."""
     refuse_odd_values(loaded)
     config = loaded.config
+    models = tuple(_model(one) for one in loaded.each())
+    _refuse_shared_names(loaded, models)
+    name = config.name or (models[0].name if len(models) == 1 else _slug(loaded.folder.name))
+    variants = tuple(v for model in models for v in model.variants)
+    return BuildPlan(
+        name=name,
+        models=models,
+        apps=_apps(loaded, name, variants),
+        environments=_environments(loaded, variants),
+        allow=tuple(config.allow),
+        job_seconds=config.limits.job_seconds,
+        memory_bytes=config.limits.memory_bytes,
+        dist=str(dist.absolute()),
+    )
+
+
+def _refuse_shared_names(loaded: Loaded, models: tuple[ModelPlan, ...]) -> None:
+    """E103 for two models of one name."""
+    names = [model.name for model in models]
+    for one, name in zip(loaded.each(), names, strict=True):
+        if names.index(name) != (one.at or 0):
+            raise problem(
+                one, "E103", f"two models are called {name!r}", ("model", "name"),
+                why="is the name of another one too", help="Give each a name of its own.",
+            )  # fmt: skip
+
+
+def _model(loaded: Loaded) -> ModelPlan:
+    """The plan of the model that `loaded` is about."""
+    config = loaded.config
     source = _source(loaded)
-    name = config.model.name or _slug(Path(source.location).stem)
-    variants = _variants(loaded)
+    name = loaded.model.name or _slug(Path(source.location).stem)
+    prefix = "" if loaded.at is None else f"{name}."
+    variants = _variants(loaded, prefix)
     calibration = _samples(loaded, "calibration", config.data.calibration_cases)
     _refuse_uncalibrated(variants, calibration)
     validation = _samples(loaded, "validation", config.data.validation_cases)
@@ -120,11 +164,13 @@ def resolve(loaded: Loaded, dist: Path) -> BuildPlan:
         validation = calibration or SamplesPlan(
             kind="synthetic", location="", cases=SYNTHETIC_CASES
         )
-    return BuildPlan(
+    return ModelPlan(
         name=name,
+        source=loaded.model.source,
+        prefix=prefix,
         model=source,
-        inputs=tuple(config.model.inputs),
-        outputs=tuple(o.name for o in config.model.outputs),
+        inputs=tuple(loaded.model.inputs),
+        outputs=tuple(o.name for o in loaded.model.outputs),
         dimensions=_dimensions(loaded),
         variants=variants,
         calibration=calibration,
@@ -133,12 +179,6 @@ def resolve(loaded: Loaded, dist: Path) -> BuildPlan:
             p: merged(LIMITS.get(p, LIMITS["int8"]), config.parity.get(p))
             for p in sorted({v.recipe.precision for v in variants})
         },
-        apps=_apps(loaded, name, variants),
-        environments=_environments(loaded, variants),
-        allow=tuple(config.allow),
-        job_seconds=config.limits.job_seconds,
-        memory_bytes=config.limits.memory_bytes,
-        dist=str(dist.absolute()),
     )
 
 
@@ -166,7 +206,7 @@ def input_specs(inputs: tuple[Input, ...]) -> tuple[InputSpec, ...]:
 
 
 def _source(loaded: Loaded) -> SourceModel:
-    model = loaded.config.model
+    model = loaded.model
     text, _, factory = (
         model.source.rpartition(":") if ".py:" in model.source else (model.source, "", "")
     )
@@ -197,8 +237,8 @@ def _source(loaded: Loaded) -> SourceModel:
     return SourceModel(kind=kind, location=location, files=files, allow_pickle=model.allow_pickle)  # type: ignore[arg-type]
 
 
-def _variants(loaded: Loaded) -> tuple[Variant, ...]:
-    """One variant per target and precision, in the order they were asked for."""
+def _variants(loaded: Loaded, prefix: str) -> tuple[Variant, ...]:
+    """One variant per target and precision, in the order they were asked for. prefix: of their ids."""
     chosen = loaded.config.targets or {registry.find(p).target.name: {} for p in DEFAULT_PLATFORMS}
     found: dict[str, Variant] = {}
     for name, settings in chosen.items():
@@ -211,10 +251,14 @@ def _variants(loaded: Loaded) -> tuple[Variant, ...]:
             ) from error
         options = _options(loaded, registered, settings, place)
         precisions = settings.get("precisions", list(registered.target.default_precisions))
+        listed: tuple[str, ...] = (*place, "precisions")
+        if registered.target.name in loaded.model.precisions:
+            precisions = loaded.model.precisions[registered.target.name]
+            listed = ("model", "precisions", registered.target.name)
         named = isinstance(precisions, list) and all(isinstance(p, str) for p in precisions)
         if not named or not precisions:
             raise problem(
-                loaded, "E103", "precisions must be a list", (*place, "precisions"),
+                loaded, "E103", "precisions must be a list", listed,
                 why="expected a list of names", help='precisions = ["fp32"]',
             )  # fmt: skip
         for position, precision in enumerate(precisions):
@@ -222,11 +266,17 @@ def _variants(loaded: Loaded) -> tuple[Variant, ...]:
                 registered.precision(precision)
             except EdgepackError as error:
                 raise problem(
-                    loaded, error.code, error.message, (*place, "precisions", position),
+                    loaded, error.code, error.message, (*listed, position),
                     why=error.why, help=error.help,
                 ) from error  # fmt: skip
-            recipe = Recipe(target=registered.target.name, precision=precision, options=options)
-            variant = Variant(id=f"{registered.target.name}-{precision}", recipe=recipe)
+            recipe = Recipe(
+                target=registered.target.name, precision=precision, options=options["convert"]
+            )
+            variant = Variant(
+                id=f"{prefix}{registered.target.name}-{precision}",
+                recipe=recipe,
+                running=options["run"],
+            )
             found[variant.id] = variant
     return tuple(found.values())
 
@@ -236,8 +286,8 @@ def _options(
     registered: registry.Registered,
     settings: dict[str, Any],
     place: tuple[str, ...],
-) -> tuple[tuple[str, Scalar], ...]:
-    """The target's options, defaults filled in. Raises E102 for an unknown one, E103 for a wrong value."""
+) -> dict[str, tuple[tuple[str, Scalar], ...]]:
+    """The target's options by stage, defaults filled in. Raises E102 for an unknown one, E103 for a wrong value."""
     known = {o.name: o for o in registered.target.options}
     for name in settings:
         if name != "precisions" and name not in known:
@@ -261,12 +311,15 @@ def _options(
                 help=suggestion(str(value), allowed) or (f"One of: {', '.join(allowed)}." if allowed else ""),
             )  # fmt: skip
         values[name] = value
-    return tuple(sorted(values.items()))
+    return {
+        stage: tuple(sorted((n, v) for n, v in values.items() if known[n].stage == stage))
+        for stage in ("convert", "run")
+    }
 
 
 def _dimensions(loaded: Loaded) -> tuple[Dimension, ...]:
     """Every dimension that a shape names. An undeclared "batch" is 1. Raises E111, E112."""
-    model = loaded.config.model
+    model = loaded.model
     found: dict[str, Dimension] = {}
     for position, spec in enumerate(model.inputs):
         for axis in spec.shape or ():
@@ -305,12 +358,13 @@ def _dimension(loaded: Loaded, name: str, size: int | DimensionRange) -> Dimensi
 
 
 def _samples(loaded: Loaded, role: str, cases: int) -> SamplesPlan | None:
-    text: str | None = getattr(loaded.config.data, role)
+    own: str | None = getattr(loaded.model, role)
+    text: str | None = own or getattr(loaded.config.data, role)
     if text is None:
         return None
     if text == "random":
         raise problem(
-            loaded, "E109", "random samples are refused", ("data", role),
+            loaded, "E109", "random samples are refused", ("model" if own else "data", role),
             why="random input has statistics that real input never has",
             help="Give real samples: a folder, a glob, or file.py:function. Without any, validation "
             "falls back to synthetic samples and says so.",
@@ -390,7 +444,15 @@ def _default_variant(platform: str, variants: tuple[Variant, ...]) -> str | None
 def _environments(loaded: Loaded, variants: tuple[Variant, ...]) -> tuple[EnvironmentPlan, ...]:
     """Every environment the build needs, the model's own first. Raises E113 for a name nobody uses."""
     named = loaded.config.environments
-    model = loaded.config.model
+    model = loaded.model
+    for one in loaded.each():
+        for key in ("python", "requirements"):
+            if getattr(one.model, key) != getattr(model, key):
+                raise problem(
+                    one, "E103", f"wrong value for model.{key}", ("model", key),
+                    why="differs from that of the first model",
+                    help="Models of one build share an environment; give all the same.",
+                )  # fmt: skip
     if model.python and model.requirements:
         raise problem(
             loaded, "E103", "wrong value for model.python", ("model", "python"),

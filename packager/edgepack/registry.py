@@ -93,8 +93,10 @@ def find(name: str) -> Registered:
 
 
 def for_suffix(suffix: str) -> Registered | None:
-    """The target whose artifacts end so, or None."""
-    return next((r for r in targets().values() if r.target.suffix == suffix), None)
+    """The target whose artifacts end so, or that reads such files, or None."""
+    return next(
+        (r for r in targets().values() if suffix in (r.target.suffix, *r.target.reads)), None
+    )
 
 
 def environment_of_sources() -> tuple[EnvironmentSpec, Path]:

@@ -21,7 +21,7 @@ from edgepack.config import ParityLimits
 from edgepack.console import Console
 from edgepack.envs import Environment
 from edgepack.jobs import Call, Done, Jobs
-from edgepack.plan import AppPlan, BuildPlan, input_specs
+from edgepack.plan import AppPlan, BuildPlan, ModelPlan, input_specs
 from edgepack.registry import Registered
 from edgepack.store import Entry, Meta, Store
 from edgepack.verdict import GOLDEN_CASES, ParityReport
@@ -38,6 +38,7 @@ from edgepack.wire.types import (
     ReferenceJob,
     RunJob,
     RunResult,
+    Scalar,
 )
 
 SEED = 0
@@ -51,10 +52,11 @@ REFERENCE = "edgepack_targets.sources.torch:reference"
 class Build:
     """What the stages of one build share: where they run, where they tell, what they recorded.
 
-    slots: processes at once. room: what is left of them.
+    plan: of the model that a stage is about; whole: of the build. slots: processes at once. room: what is left of them.
     """
 
-    plan: BuildPlan
+    plan: ModelPlan
+    whole: BuildPlan
     store: Store
     jobs: Jobs
     console: Console
@@ -232,7 +234,7 @@ def convert(
     environment = b.environments[target.convert_in.name]
     calibrated = registered.precision(recipe.precision).needs_calibration
     base = based.result() if based else None
-    label = f"{recipe.target}-{recipe.precision}"
+    label = f"{b.plan.prefix}{recipe.target}-{recipe.precision}"
     calibration = data.sha256("calibration", exported.form) if calibrated else None
     recipe = Recipe(
         target=recipe.target,
@@ -290,7 +292,8 @@ def compared(
         one = tensors.load(reference.path("outputs.npz"))
         other = tensors.load(ran.path("outputs.npz"))
         good = parity.passing(names, one, other, limits, GOLDEN_CASES)
-        return msgspec.structs.replace(report, golden=good), None, {}
+        heard = {"readings": list(result.readings), "notes": list(result.notes)}
+        return msgspec.structs.replace(report, golden=good, **heard), None, {}
 
     parts = {
         "outputs": ran.meta.files["outputs.npz"], "reference": reference.meta.files["outputs.npz"],
@@ -301,15 +304,17 @@ def compared(
 
 
 def run(
-    b: Build, label: str, registered: Registered, path: Path, artifact: Artifact, samples: Entry
-) -> Entry:
-    """The artifact's outputs on samples."""
+    b: Build, label: str, registered: Registered, path: Path, artifact: Artifact, samples: Entry,
+    options: tuple[tuple[str, Scalar], ...], *, trace: bool = False,
+) -> Entry:  # fmt: skip
+    """The artifact's outputs on samples; with `trace`, every operation's result in its folder `trace`."""
     environment = b.environments[registered.target.run_in.name]
 
     def make(out: Path) -> tuple[RunResult, Done, dict[str, str]]:
         job = RunJob(
             artifact=str(path), signature=artifact.signature,
             samples=str(samples.path("samples.npz")), out=str(out / "outputs.npz"),
+            options=options, trace=str(out / "trace") if trace else "",
         )  # fmt: skip
         call = Call(
             stage="run", label=label, entry=f"{registered.module}:run", argument=job,
@@ -320,8 +325,8 @@ def run(
 
     parts = {
         "artifact": artifact.sha256, "signature": artifact.signature,
-        "samples": samples.meta.files, "environment": environment.digest,
-        "code": registry.code_digest(registered.folder),
+        "samples": samples.meta.files, "environment": environment.digest, "options": options,
+        "trace": trace, "code": registry.code_digest(registered.folder),
     }  # fmt: skip
     return stage(b, "run", label, parts, make)
 

@@ -1,6 +1,6 @@
 """Interrupted and killed builds: the last good dist is whole, and the next build succeeds.
 
-EDGEPACK_KILLS sets how often a build is killed at a random moment: 6 unless it says otherwise; the
+EDGEPACK_KILLS sets how often a build is killed at a random moment: 5 unless it says otherwise; the
 measured figure of the README is of 100 (`make kill-test`).
 """
 
@@ -24,7 +24,7 @@ from edgepack import bundle
 from edgepack.wire import digest
 
 PROJECT = Path(__file__).parent / "projects"
-KILLS = int(os.environ.get("EDGEPACK_KILLS", "6"))
+KILLS = int(os.environ.get("EDGEPACK_KILLS", "5"))
 BUILD = (
     "build", "factories.py:small", "--target", "litert", "--target", "executorch",
     "--input", "image:float32[1,3,8,8]", "--validation", "factories.py:photos", "--app",
@@ -162,7 +162,7 @@ def test_two_clean_builds_give_the_same_bytes(
         own = tmp_path / f"cache {name}"
         own.mkdir()
         (own / "environments").symlink_to((cache / "environments").resolve())
-        process = start(folder, own, "--target", "coreml", "--allow", "not-run")
+        process = start(folder, own, "--target", "coreml")
         assert process.wait() == 0, (folder / "said.txt").read_text()
         assert_whole(folder / "dist" / "factories")
         manifests.append((folder / "dist" / "factories" / "manifest.json").read_bytes())

@@ -282,8 +282,8 @@ def test_a_dry_run_prints_the_plan_and_makes_nothing(run: Run, tmp_path: Path) -
     done = run(*typed, "--json")
     assert done.returncode == 0
     printed = msgspec.json.decode(done.stdout, type=BuildPlan)
-    assert [v.id for v in printed.variants] == ["litert-fp32"]
-    assert printed.model.location == str(tmp_path / "model.pt2")
+    assert [v.id for v in printed.models[0].variants] == ["litert-fp32"]
+    assert printed.models[0].model.location == str(tmp_path / "model.pt2")
     assert printed.allow == ("not-run",)
     text = run(*typed).stdout
     assert "variant      litert-fp32" in text

@@ -49,7 +49,7 @@ def command(**flags: Any) -> int:
     \b
     Examples:
       edgepack build
-      edgepack build model.pt2 --target android --target ios --allow not-run
+      edgepack build model.pt2 --target android --target ios
       edgepack build net.py:make --input "image:float32[1,3,224,224]" \\
           --target android --precision int8 --calibration photos/ --app
     """
@@ -69,7 +69,7 @@ def command(**flags: Any) -> int:
 
     from edgepack import pipeline
 
-    outcome = pipeline.build(plan, loaded.config.model.source, console, flags["jobs"] or slots())
+    outcome = pipeline.build(plan, console, flags["jobs"] or slots())
     verdicts = {a.parity.verdict for a in outcome.manifest.artifacts}
     if flags["as_json"]:
         console.answer({"folder": str(outcome.folder), "manifest": outcome.manifest})
@@ -89,30 +89,8 @@ def slots() -> int:
 
 def _show_plan(console: Any, plan: Any) -> None:
     """The plan for people; --json gives it whole."""
-    import msgspec
-
-    console.text(f"model        {plan.name}: {plan.model.kind}, {plan.model.location}")
-    for spec in plan.inputs:
-        console.text(
-            f"input        {spec.name}: {spec.dtype or 'dtype from the model'} {spec.shape or ''}"
-        )
-    for dimension in plan.dimensions:
-        console.text(
-            f"dimension    {dimension.name}: {dimension.minimum} to {dimension.maximum}, "
-            f"{dimension.fixed} where it must be fixed"
-        )
-    for role, samples in (("calibration", plan.calibration), ("validation", plan.validation)):
-        if samples is not None:
-            console.text(
-                f"{role:<12} {samples.kind} {samples.location} (at most {samples.cases} cases)"
-            )
-    for variant in plan.variants:
-        limits = {
-            k: v
-            for k, v in msgspec.to_builtins(plan.limits[variant.recipe.precision]).items()
-            if v is not None
-        }
-        console.text(f"variant      {variant.id}: {dict(variant.recipe.options)} limits {limits}")
+    for model in plan.models:
+        _show_model(console, model)
     for app in plan.apps:
         console.text(f"app          {app.platform}: {app.name} ({app.id}) around {app.variant}")
     for environment in plan.environments:
@@ -120,9 +98,38 @@ def _show_plan(console: Any, plan: Any) -> None:
     console.text(f"output       {Path(plan.dist) / plan.name}")
 
 
+def _show_model(console: Any, model: Any) -> None:
+    """One model of the plan."""
+    import msgspec
+
+    console.text(f"model        {model.name}: {model.model.kind}, {model.model.location}")
+    for spec in model.inputs:
+        console.text(
+            f"input        {spec.name}: {spec.dtype or 'dtype from the model'} {spec.shape or ''}"
+        )
+    for dimension in model.dimensions:
+        console.text(
+            f"dimension    {dimension.name}: {dimension.minimum} to {dimension.maximum}, "
+            f"{dimension.fixed} where it must be fixed"
+        )
+    for role, samples in (("calibration", model.calibration), ("validation", model.validation)):
+        if samples is not None:
+            console.text(
+                f"{role:<12} {samples.kind} {samples.location} (at most {samples.cases} cases)"
+            )
+    for variant in model.variants:
+        limits = {
+            k: v
+            for k, v in msgspec.to_builtins(model.limits[variant.recipe.precision]).items()
+            if v is not None
+        }
+        console.text(f"variant      {variant.id}: {dict(variant.recipe.options)} limits {limits}")
+
+
 def _show_outcome(console: Any, plan: Any, outcome: Any) -> None:
     """The summary: a table of variants, where things are, what was not run."""
     from edgepack.console import human_bytes
+    from edgepack.verdict import uncertainty
 
     rows = []
     for artifact in outcome.manifest.artifacts:
@@ -149,6 +156,10 @@ def _show_outcome(console: Any, plan: Any, outcome: Any) -> None:
     for artifact in outcome.manifest.artifacts:
         if artifact.parity.verdict != "pass":
             console.text(f"{artifact.parity.verdict}  {artifact.variant}: {artifact.parity.reason}")
+    for report in outcome.report.parity:
+        remarks = report.notes if report.verdict == "fail" else []
+        for sentence in (*uncertainty(report), *remarks):
+            console.say(f"note     {report.variant}: {sentence}")
     for warning in outcome.report.warnings:
         console.say(f"note     {warning}")
     console.text(f"written  {outcome.folder}  ({outcome.seconds:.1f} s)")

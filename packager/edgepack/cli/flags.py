@@ -40,13 +40,7 @@ def config_of(flags: dict[str, Any]) -> Loaded:
     loaded = loaded_from(flags.get("model"))
     base = loaded.config
     changes: dict[str, Any] = {}
-    model_changes: dict[str, Any] = {}
-    if flags.get("inputs"):
-        model_changes["inputs"] = [parse_input(text) for text in flags["inputs"]]
-    if flags.get("allow_pickle"):
-        model_changes["allow_pickle"] = True
-    if model_changes:
-        changes["model"] = msgspec.structs.replace(base.model, **model_changes)
+    changes |= _model_changes(base, flags)
     data = {role: _here(flags[role]) for role in ("calibration", "validation") if flags.get(role)}
     if data:
         changes["data"] = msgspec.structs.replace(base.data, **data)
@@ -58,6 +52,40 @@ def config_of(flags: dict[str, Any]) -> Loaded:
     if flags.get("allow"):
         changes["allow"] = sorted({*base.allow, *flags["allow"]})
     return msgspec.structs.replace(loaded, config=msgspec.structs.replace(base, **changes))
+
+
+def _model_changes(base: Config, flags: dict[str, Any]) -> dict[str, Any]:
+    """What flags say of the model. Raises E103 for inputs where there are several models."""
+    given: dict[str, Any] = {}
+    if flags.get("inputs"):
+        given["inputs"] = [parse_input(text) for text in flags["inputs"]]
+    if flags.get("allow_pickle"):
+        given["allow_pickle"] = True
+    if not given:
+        return {}
+    if isinstance(base.model, Model):
+        return {"model": msgspec.structs.replace(base.model, **given)}
+    if "inputs" in given:
+        raise EdgepackError(
+            "E103", "--input does not say which of several models it is for",
+            help="Write the inputs under [[model]] in edgepack.toml.",
+        )  # fmt: skip
+    return {"model": [msgspec.structs.replace(model, **given) for model in base.model]}
+
+
+def only(loaded: Loaded, name: str | None) -> Loaded:
+    """The config with one of its models: the one called `name`, or the only one. Raises E103."""
+    models = loaded.config.model
+    if isinstance(models, Model):
+        return loaded
+    names = [model.name for model in models]
+    if name not in names:
+        raise EdgepackError(
+            "E103", "there are several models" if name is None else f"no model is called {name!r}",
+            why=f"They are {', '.join(names)}.", help="Say which one: --model NAME.",
+        )  # fmt: skip
+    config = msgspec.structs.replace(loaded.config, name="", model=models[names.index(name)])
+    return msgspec.structs.replace(loaded, config=config, text="")
 
 
 def loaded_from(model: str | None) -> Loaded:

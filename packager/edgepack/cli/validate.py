@@ -16,11 +16,16 @@ from edgepack.errors import ANSWER_IS_NO, EdgepackError
 @click.option("--against", "model", required=True, metavar="MODEL",
               help="The source model: file.py:factory, .pt2, .pt, or an edgepack.toml.")  # fmt: skip
 @click.option(
+    "--model", "model_name", metavar="NAME", help="Which of several models in edgepack.toml."
+)
+@click.option(
     "--precision", metavar="NAME", help="Whose limits apply.  [default: what the artifact says]"
 )
 @click.option("--input", "inputs", multiple=True, metavar="NAME:DTYPE[SHAPE]",
               help='An input, in order: --input "image:float32[1,3,224,224]".')  # fmt: skip
 @click.option("--validation", metavar="DIR|GLOB|FILE.py:FUNCTION", help="Validation samples.")
+@click.option("--trace", type=click.Path(path_type=Path), metavar="FOLDER",
+              help="Write every operation's result on the first sample there (.mlpackage).")  # fmt: skip
 @click.option("--allow", multiple=True, type=click.Choice(["not-run"]),
               help="Accept an artifact that nothing here can run.")  # fmt: skip
 @click.option(
@@ -55,13 +60,14 @@ def command(**flags: Any) -> int:
         )
     console = Console(json=flags["as_json"])
     base = from_flags.config_of({**flags, "targets": (), "precisions": ()})
+    base = from_flags.only(base, flags["model_name"])
     first = registered.target.precisions[0].name
     settings = msgspec.structs.replace(
         base.config, targets={registered.target.name: {"precisions": [first]}}, apps={}
     )
     loaded = config.Loaded(config=settings, text=base.text, path=base.path, folder=base.folder)
     plan = plans.resolve(loaded, loaded.folder / "dist")
-    report = validating.validate(plan, path, flags["precision"], console, slots())
+    report = validating.validate(plan, path, flags["precision"], console, slots(), flags["trace"])
     if flags["as_json"]:
         console.answer(report)
     else:
@@ -72,6 +78,8 @@ def command(**flags: Any) -> int:
 
 def show(console: Any, report: Any) -> None:
     """The report for people: a row per output, worst case first, and the verdict."""
+    from edgepack.verdict import uncertainty
+
     rows = [
         (
             t.name,
@@ -97,6 +105,8 @@ def show(console: Any, report: Any) -> None:
     console.text(f"runtime   {report.runtime} ({report.fidelity})")
     console.text(f"samples   {report.cases} {report.evidence}")
     console.text(f"{report.verdict:<9} {report.reason}")
+    for note in (*uncertainty(report), *report.notes):
+        console.text(f"note      {note}")
     for miss in report.misses:
         case = "" if miss.case is None else f", worst on sample {miss.case}"
         console.text(

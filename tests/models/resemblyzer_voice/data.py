@@ -35,19 +35,19 @@ STEP = 160
 MELS = 40
 FRAMES = 160
 """Frames of one case: 1.6 s."""
-STRIDE = 25
+STRIDE = 75
 """Frames from one case to the next."""
 LEVEL = 10 ** (-30 / 20)
 """Root mean square that quieter recordings are raised to."""
 
 
 def calibration() -> Iterator[dict[str, Array]]:
-    """56 windows of three speakers, {"mel": float32 [1, 160, 40]}."""
+    """20 windows of three speakers, {"mel": float32 [1, 160, 40]}."""
     yield from windows(CALIBRATION)
 
 
 def validation() -> Iterator[dict[str, Array]]:
-    """84 windows of three speakers, {"mel": float32 [1, 160, 40]}."""
+    """29 windows of three speakers, {"mel": float32 [1, 160, 40]}."""
     yield from windows(VALIDATION)
 
 
