@@ -40,6 +40,15 @@ from edgepack.contract import (  # noqa: E402
     unigram,
     wordpiece,
 )
+from edgepack.contract.settings import (  # noqa: E402
+    ByteLevel,
+    Frames,
+    Generation,
+    ImageInput,
+    LogMel,
+    Speech,
+    WordPiece,
+)
 
 FOLDER = Path(__file__).parent / "contract"
 TEMPLATES = ROOT / "templates" / "edgepack_templates"
@@ -150,9 +159,9 @@ def resized(
     }  # fmt: skip
 
 
-def image_settings() -> list[tuple[tuple[int, int, int], images.ImageInput]]:
+def image_settings() -> list[tuple[tuple[int, int, int], ImageInput]]:
     """Pictures' width, height and channels, and what becomes of them."""
-    make = images.ImageInput
+    make = ImageInput
     imagenet = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
     return [
         ((160, 120, 3), make(width=32, height=32, resize=36, **imagenet)),  # type: ignore[arg-type]
@@ -168,7 +177,7 @@ def image_settings() -> list[tuple[tuple[int, int, int], images.ImageInput]]:
     ]  # fmt: skip
 
 
-def prepared(seed: int, case: tuple[tuple[int, int, int], images.ImageInput]) -> dict[str, Any]:
+def prepared(seed: int, case: tuple[tuple[int, int, int], ImageInput]) -> dict[str, Any]:
     """An input of a made picture."""
     (width, height, channels), settings = case
     done = images.prepare(picture(seed, width, height, channels), settings)
@@ -196,7 +205,7 @@ def of_sound() -> dict[str, Any]:
         "pcm16": {"values": (given := [-1.5, -1.0, -0.5 / 32768, 1.5 / 32768, 2.5 / 32768, 0.99999, 1.0]),
                   "samples": sound.to_pcm16(np.array(given, np.float32)).tolist()},
         "frames": [
-            framed(n, count, sound.Frames(size=size, hop=hop, before=before, tail=tail))  # type: ignore[arg-type]
+            framed(n, count, Frames(size=size, hop=hop, before=before, tail=tail))  # type: ignore[arg-type]
             for n, (count, size, hop, before, tail) in enumerate(
                 [(1600, 576, 512, 64, "pad"), (1536, 576, 512, 64, "pad"), (5, 8, 4, 0, "pad"),
                  (5, 8, 4, 0, "drop"), (16, 8, 3, 0, "drop"), (0, 4, 2, 1, "pad"), (9, 2, 5, 0, "drop")]
@@ -207,7 +216,7 @@ def of_sound() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def framed(seed: int, count: int, settings: sound.Frames) -> dict[str, Any]:
+def framed(seed: int, count: int, settings: Frames) -> dict[str, Any]:
     """Windows of made sound."""
     done = sound.frames(wave(seed, count), settings)
     return {
@@ -216,9 +225,9 @@ def framed(seed: int, count: int, settings: sound.Frames) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def sound_settings() -> list[tuple[int, sound.LogMel]]:
+def sound_settings() -> list[tuple[int, LogMel]]:
     """Lengths of made sound, and what becomes of it."""
-    make = sound.LogMel
+    make = LogMel
     return [
         (1500, make(length=1920)),
         (3000, make(length=1920, layout="frames-first")),
@@ -234,7 +243,7 @@ def sound_settings() -> list[tuple[int, sound.LogMel]]:
     ]  # fmt: skip
 
 
-def spectrogram(seed: int, count: int, settings: sound.LogMel) -> dict[str, Any]:
+def spectrogram(seed: int, count: int, settings: LogMel) -> dict[str, Any]:
     """A spectrogram of made sound."""
     done = sound.log_mel(wave(seed, count), settings)
     return {
@@ -245,7 +254,7 @@ def spectrogram(seed: int, count: int, settings: sound.LogMel) -> dict[str, Any]
 
 def whisper() -> dict[str, Any]:
     """Whisper's input of 12 seconds of made sound: a few frames of it, and the mean of all."""
-    settings = sound.LogMel()
+    settings = LogMel()
     done = sound.log_mel(wave(7, 192000), settings)
     places = [0, 1, 599, 1198, 1199, 1200, 1201, 2999]
     return {
@@ -362,7 +371,7 @@ def word_pieces(name: str, *, lower: bool) -> dict[str, Any]:
         table.drop & used, table.space & used, table.apart & used,
         {code: to for code, to in table.fold.items() if code in used}, table.jamo,
     )  # fmt: skip
-    settings = text.WordPiece(
+    settings = WordPiece(
         pieces="words.pieces",
         characters="words.characters",
         longest_word=20,
@@ -393,7 +402,7 @@ def of_bytelevel() -> dict[str, Any]:
     words = ["the", " cat", "é", " naïve", "日本", "😀", "\n", "  "]
     whole = [bytes([byte]) for byte in range(256)] + [word.encode() for word in words]
     vocabulary = ["".join(spelled[byte] for byte in piece) for piece in whole]
-    settings = text.ByteLevel(pieces="bytes.pieces")
+    settings = ByteLevel(pieces="bytes.pieces")
     pieces = bytelevel.pieces_of([*vocabulary, "<|endoftext|>", "<|0.00|>"])
     files = {settings.pieces: text.write_pieces(pieces)}
     ours = bytelevel.load(settings, files)
@@ -470,9 +479,9 @@ def step(state: int, token: int, place: int) -> tuple[Array, int]:
     return 3 * wave(after, 14), after
 
 
-def generations() -> list[decoding.Generation]:
+def generations() -> list[Generation]:
     """Ways to choose tokens."""
-    make = decoding.Generation
+    make = Generation
     return [
         make(start=(1,), end=0, longest=20),
         make(start=(1, 5, 2), end=3, longest=12, suppressed=(4, 7), suppressed_first=(3,)),
@@ -485,7 +494,7 @@ def generations() -> list[decoding.Generation]:
     ]
 
 
-def generated(seed: int, settings: decoding.Generation) -> dict[str, Any]:
+def generated(seed: int, settings: Generation) -> dict[str, Any]:
     """Tokens of the made decoder."""
     return {
         "seed": seed, "settings": msgspec.to_builtins(settings),
@@ -493,9 +502,9 @@ def generated(seed: int, settings: decoding.Generation) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def speeches() -> list[decoding.Speech]:
+def speeches() -> list[Speech]:
     """Ways to find speech."""
-    make = decoding.Speech
+    make = Speech
     return [
         make(), make(), make(min_speech_ms=0, min_silence_ms=0, pad_ms=0), make(pad_ms=400),
         make(longest_ms=1000), make(longest_ms=500, min_silence_ms=2000, pad_ms=0),
@@ -503,7 +512,7 @@ def speeches() -> list[decoding.Speech]:
     ]  # fmt: skip
 
 
-def spoken(seed: int, settings: decoding.Speech) -> dict[str, Any]:
+def spoken(seed: int, settings: Speech) -> dict[str, Any]:
     """Stretches of made probabilities, each of which lasts for a few frames."""
     rough = noise(seed, 240) / 255
     probabilities = [float(np.float32(rough[n // (1 + n % 7)])) for n in range(240)]

@@ -13,6 +13,7 @@ import pytest
 
 from edgepack.contract import classes, decoding
 from edgepack.contract.decoding import Generation, Speech
+from edgepack.contract.settings import Carried, Classes
 from edgepack.errors import EdgepackError
 from golden.make_contract import FOLDER, step, wave
 
@@ -60,15 +61,13 @@ def test_a_probability_adds_up_even_of_huge_logits() -> None:
 
 def test_the_likeliest_classes_are_named() -> None:
     output = np.array([0.0, 2.0, 1.0], np.float32)
-    found = classes.classify(output, ["a", "b", "c"], classes.Classes(labels="l", top=2))
+    found = classes.classify(output, ["a", "b", "c"], Classes(labels="l", top=2))
     total = 1 + math.exp(1) + math.exp(2)
     assert [name for name, _ in found] == ["b", "c"]
     assert [share for _, share in found] == pytest.approx(
         [math.exp(2) / total, math.exp(1) / total]
     )
-    plain = classes.classify(
-        output, ["a", "b", "c"], classes.Classes(labels="l", activation="none")
-    )
+    plain = classes.classify(output, ["a", "b", "c"], Classes(labels="l", activation="none"))
     assert plain == [("b", 2.0), ("c", 1.0), ("a", 0.0)]
 
 
@@ -182,7 +181,7 @@ def test_logits_that_are_no_numbers_are_refused(logits: list[float]) -> None:
 
 def test_a_stream_carries_its_state() -> None:
     stream = decoding.Stream(
-        [decoding.Carried(input="h", output="hn")], {"h": np.zeros(1), "unused": np.ones(1)}
+        [Carried(input="h", output="hn")], {"h": np.zeros(1), "unused": np.ones(1)}
     )
     for turn in range(3):
         inputs = stream.inputs({"x": np.array([1.0])})

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from edgepack.contract import bytelevel, sentencepiece, text, unigram, wordpiece
+from edgepack.contract.settings import ByteLevel, Unigram, WordPiece
 from edgepack.errors import EdgepackError
 from golden.make_contract import FOLDER
 
@@ -30,7 +31,7 @@ WORDPIECE: list[dict[str, Any]] = vectors("wordpiece")
 
 @pytest.mark.parametrize("case", UNIGRAM, ids=lambda case: case["name"])
 def test_unigram_ids_and_texts_are_sentencepieces(case: dict[str, Any]) -> None:
-    tokenizer = unigram.load(msgspec.convert(case["settings"], text.Unigram), files_of(case))
+    tokenizer = unigram.load(msgspec.convert(case["settings"], Unigram), files_of(case))
     for probe in case["encoded"]:
         assert unigram.encode(tokenizer, probe["text"]) == probe["ids"], probe["text"]
     for probe in case["decoded"]:
@@ -39,14 +40,14 @@ def test_unigram_ids_and_texts_are_sentencepieces(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", WORDPIECE, ids=lambda case: case["name"])
 def test_word_pieces_are_those_of_tokenizers(case: dict[str, Any]) -> None:
-    tokenizer = wordpiece.load(msgspec.convert(case["settings"], text.WordPiece), files_of(case))
+    tokenizer = wordpiece.load(msgspec.convert(case["settings"], WordPiece), files_of(case))
     for probe in case["encoded"]:
         assert wordpiece.encode(tokenizer, probe["text"]) == probe["ids"], probe["text"]
 
 
 def test_bytes_become_text_as_python_decodes_them() -> None:
     case = vectors("bytelevel")
-    tokenizer = bytelevel.load(msgspec.convert(case["settings"], text.ByteLevel), files_of(case))
+    tokenizer = bytelevel.load(msgspec.convert(case["settings"], ByteLevel), files_of(case))
     for probe in case["decoded"]:
         assert bytelevel.decode(tokenizer, probe["ids"]) == probe["text"], probe["ids"]
 
@@ -63,7 +64,7 @@ def test_there_are_hundreds_of_texts_in_many_scripts() -> None:
 def test_a_model_file_becomes_the_files_of_the_vectors() -> None:
     case = next(case for case in UNIGRAM if case["model"])
     settings, files = sentencepiece.convert(base64.b64decode(case["model"]), case["name"])
-    assert settings == msgspec.convert(case["settings"], text.Unigram)
+    assert settings == msgspec.convert(case["settings"], Unigram)
     assert files == files_of(case)
 
 
@@ -98,7 +99,7 @@ def small(**settings: Any) -> unigram.Tokenizer:
         text.Piece("▁ab", -9.0), text.Piece("never", -0.1, "unused"),
     ]  # fmt: skip
     files = {"p": text.write_pieces(pieces)}
-    return unigram.load(text.Unigram(pieces="p", **settings), files)
+    return unigram.load(Unigram(pieces="p", **settings), files)
 
 
 def test_the_best_split_and_its_ties_by_hand() -> None:
@@ -126,12 +127,12 @@ def test_a_vocabulary_without_what_is_needed_is_refused() -> None:
         small(byte_fallback=True)
     files = {"p": text.write_pieces([text.Piece("a")])}
     with pytest.raises(EdgepackError, match="E625"):
-        unigram.load(text.Unigram(pieces="p"), files)
+        unigram.load(Unigram(pieces="p"), files)
     files["c"] = wordpiece.write_characters(wordpiece.Characters(*[frozenset()] * 3, {}))
     with pytest.raises(EdgepackError, match="E625"):
-        wordpiece.load(text.WordPiece(pieces="p", characters="c"), files)
+        wordpiece.load(WordPiece(pieces="p", characters="c"), files)
     with pytest.raises(EdgepackError, match="E625"):
-        bytelevel.load(text.ByteLevel(pieces="p"), {"p": text.write_pieces([text.Piece("日")])})
+        bytelevel.load(ByteLevel(pieces="p"), {"p": text.write_pieces([text.Piece("日")])})
 
 
 @pytest.mark.parametrize("number", [-1, 8, 2**40])
@@ -139,7 +140,7 @@ def test_an_id_beyond_the_vocabulary_is_refused(number: int) -> None:
     with pytest.raises(EdgepackError, match="E626"):
         unigram.decode(small(), [number])
     tokenizer = bytelevel.load(
-        text.ByteLevel(pieces="p"), {"p": text.write_pieces([text.Piece("a")] * 8)}
+        ByteLevel(pieces="p"), {"p": text.write_pieces([text.Piece("a")] * 8)}
     )
     with pytest.raises(EdgepackError, match="E626"):
         bytelevel.decode(tokenizer, [number])

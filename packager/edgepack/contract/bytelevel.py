@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgepack.contract import text
+from edgepack.contract.settings import ByteLevel
 from edgepack.errors import EdgepackError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Tokenizer:
     contents: tuple[bytes, ...]
 
 
-def load(settings: text.ByteLevel, files: Mapping[str, bytes]) -> Tokenizer:
+def load(settings: ByteLevel, files: Mapping[str, bytes]) -> Tokenizer:
     """The tokenizer that settings and files make; files: content by name. Raises E624, E625."""
     contents = []
     for number, piece in enumerate(text.read_pieces(files[settings.pieces], settings.pieces)):

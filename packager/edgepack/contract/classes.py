@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from msgspec import Meta, Struct
 
 from edgepack.contract import decoding
+from edgepack.contract.settings import Classes
 from edgepack.errors import EdgepackError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-
-class Classes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How an output becomes named classes. labels: name of the file beside the manifest.
-
-    activation: what makes probabilities of the output. top: how many are shown.
-    """
-
-    labels: str
-    activation: Literal["softmax", "sigmoid", "none"] = "softmax"
-    top: Annotated[int, Meta(ge=1)] = 5
 
 
 def read_labels(data: bytes, name: str) -> list[str]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from msgspec import Meta, Struct
 
+from edgepack.contract.settings import Carried, Generation, Speech
 from edgepack.errors import EdgepackError
 
 if TYPE_CHECKING:
@@ -20,54 +20,6 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 State = TypeVar("State")
-
-Positive = Annotated[int, Meta(ge=1)]
-Natural = Annotated[int, Meta(ge=0)]
-
-
-class Generation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a decoder's tokens are chosen, one after the other.
-
-    start: tokens that are given. end: token that ends a text. longest: most tokens with those of the
-    start. suppressed: tokens that are never chosen; suppressed_first: nor as the first one.
-    beams: hypotheses followed at once; 1 takes the likeliest token each time. length_penalty: a
-    hypothesis of n tokens is compared by its log probability over ((5 + n) / 6) ** length_penalty.
-    Source: Wu et al., arXiv:1609.08144, section 7.
-    """
-
-    start: Annotated[tuple[Natural, ...], Meta(min_length=1)]
-    end: Natural
-    longest: Positive
-    suppressed: tuple[Natural, ...] = ()
-    suppressed_first: tuple[Natural, ...] = ()
-    beams: Positive = 1
-    length_penalty: float = 0.6
-
-
-class Carried(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An output that a streaming model gets back as an input in the next call; zeros at first."""
-
-    input: str
-    output: str
-
-
-class Speech(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a probability of speech per frame becomes stretches of speech.
-
-    frame: samples a probability stands for. Speech begins at `threshold` and goes on until it stays
-    below `release` for min_silence_ms; what does not last longer than min_speech_ms is dropped.
-    pad_ms is added to both sides, or half the silence between two. longest_ms: a stretch is cut in
-    the last silence before it gets longer, or right there; 0 for never.
-    """
-
-    sample_rate: Positive = 16000
-    frame: Positive = 512
-    threshold: float = 0.5
-    release: float = 0.35
-    min_speech_ms: Natural = 250
-    min_silence_ms: Natural = 100
-    pad_ms: Natural = 30
-    longest_ms: Natural = 0
 
 
 # --- classes -------------------------------------------------------------------------------------

@@ -7,19 +7,17 @@ channels. Reading files and colour profiles is the business of Pillow, Android a
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from msgspec import Meta, Struct
 
+from edgepack.contract.settings import ImageInput, Interpolation
 from edgepack.errors import EdgepackError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Positive = Annotated[int, Meta(ge=1)]
-Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
 GRAY, RGB, RGBA = 1, 3, 4
 """Kinds of pictures, by their number of channels."""
@@ -31,28 +29,6 @@ FRACTION_BITS = 22
 
 UPRIGHT = {2: (0, 1), 3: (1, 1), 4: (1, 0)}
 """By EXIF orientation, for those that keep width and height: (flip rows, flip columns)."""
-
-
-class ImageInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a picture becomes an input of width times height pixels.
-
-    resize: length of the shorter side in pixels before the centre crop; 0 stretches to the size.
-    layout: whether the axis of the channels is the first or the last. Float dtypes hold
-    (pixel * scale - mean) / std, computed in float64; the others the pixels, 0 to 255.
-    mean, std: one value or one per channel, in the order of `color`.
-    """
-
-    width: Positive
-    height: Positive
-    channels: Literal[1, 3, 4] = 3
-    layout: Literal["channels-first", "channels-last"] = "channels-first"
-    dtype: Literal["float32", "float16", "float64", "uint8", "int16", "int32", "int64"] = "float32"
-    resize: Annotated[int, Meta(ge=0)] = 0
-    interpolation: Interpolation = "bilinear"
-    color: Literal["rgb", "bgr", "gray"] = "rgb"
-    scale: float = 1 / 255
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[float, ...] = (1.0,)
 
 
 def prepare(pixels: Array, image: ImageInput) -> Array:

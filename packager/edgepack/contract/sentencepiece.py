@@ -9,7 +9,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
-from edgepack.contract.text import Piece, Unigram, write_pieces, write_rules
+from edgepack.contract.settings import Unigram
+from edgepack.contract.text import Piece, write_pieces, write_rules
 from edgepack.errors import EdgepackError
 
 if TYPE_CHECKING:

@@ -7,16 +7,14 @@ the end, so that languages with other mathematical libraries differ in the last 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
-from msgspec import Meta, Struct
 
+from edgepack.contract.settings import Frames, LogMel
 from edgepack.errors import EdgepackError
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Positive = Annotated[int, Meta(ge=1)]
-Natural = Annotated[int, Meta(ge=0)]
 
 ZERO_CROSSINGS = 64
 ROLLOFF = 0.94
@@ -29,54 +27,6 @@ MOST_PHASES = 2000
 SLANEY_BEND_HZ, SLANEY_BEND_MEL, SLANEY_HZ_PER_MEL = 1000.0, 15.0, 200.0 / 3.0
 SLANEY_STEP = math.log(6.4) / 27.0
 """Slaney's scale is linear below the bend, and grows by 6.4 every 27 mel above it."""
-
-
-class Frames(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a recording becomes windows of `size` samples, one every `hop`.
-
-    before: zeros in front of the first sample, as a streaming model's context has them at the start.
-    tail: what becomes of samples that fill no whole window: dropped, or filled up with zeros.
-    """
-
-    sample_rate: Positive = 16000
-    size: Positive
-    hop: Positive
-    before: Natural = 0
-    tail: Literal["drop", "pad"] = "pad"
-
-
-class LogMel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a recording becomes a spectrogram in mel bands. The defaults are Whisper's.
-
-    length: samples that zeros fill up to or that are kept; 0 takes the recording as long as it is.
-    window: samples of each frame, under a periodic Hann window; any number, one frame every `hop`.
-    center: what lies half a window beyond both ends: the sound mirrored, zeros, or no frame at all.
-    drop_last: leave out the last frame. power: of the magnitude.
-    bands: triangles from low_hz to high_hz on Slaney's or HTK's scale; norm "area" gives them equal
-    area, "peak" the height 1. 0 bands keep the plain spectrum.
-    log: applied to no less than `floor`. range: how far below the loudest the quietest may be, in
-    the logarithm's unit; 0 for any. The result is (value + offset) * scale.
-    layout: which axis comes first.
-    """
-
-    sample_rate: Positive = 16000
-    length: Natural = 480000
-    window: Annotated[int, Meta(ge=2)] = 400
-    hop: Positive = 160
-    center: Literal["reflect", "zeros", "none"] = "reflect"
-    drop_last: bool = True
-    power: Literal[1, 2] = 2
-    bands: Natural = 80
-    mel_scale: Literal["slaney", "htk"] = "slaney"
-    mel_norm: Literal["area", "peak"] = "area"
-    low_hz: Annotated[float, Meta(ge=0)] = 0.0
-    high_hz: Annotated[float, Meta(gt=0)] = 8000.0
-    log: Literal["log10", "ln", "none"] = "log10"
-    floor: Annotated[float, Meta(gt=0)] = 1e-10
-    range: Annotated[float, Meta(ge=0)] = 8.0
-    offset: float = 4.0
-    scale: float = 0.25
-    layout: Literal["bands-first", "frames-first"] = "bands-first"
 
 
 # --- samples -------------------------------------------------------------------------------------

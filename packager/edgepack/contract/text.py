@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
-
-from msgspec import Meta, Struct
+from typing import TYPE_CHECKING, Literal, get_args
 
 from edgepack.errors import EdgepackError
 
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 Kind = Literal["normal", "unknown", "control", "user", "unused", "byte"]
-Id = Annotated[int, Meta(ge=0)]
 
 PIECES, RULES, CHARACTERS = (
     "edgepack pieces 1",
@@ -31,44 +28,6 @@ PIECES, RULES, CHARACTERS = (
 
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _UNESCAPES = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r"}
-
-
-class Unigram(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="unigram"):
-    """SentencePiece's unigram model. pieces, rules: names of files beside the manifest.
-
-    rules: what is replaced before anything else; "" for nothing. byte_fallback: bytes take the place
-    of unknown characters. before, after: ids around those of the text.
-    """
-
-    pieces: str
-    rules: str = ""
-    add_dummy_prefix: bool = True
-    remove_extra_whitespaces: bool = True
-    byte_fallback: bool = False
-    unknown_surface: str = " ⁇ "
-    before: tuple[Id, ...] = ()
-    after: tuple[Id, ...] = ()
-
-
-class WordPiece(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="wordpiece"):
-    """BERT's word pieces. characters: file that says how each character is read, lower case or not.
-
-    longest_word: in characters; a longer one is unknown. before, after: ids around those of the text.
-    """
-
-    pieces: str
-    characters: str
-    unknown: str = "[UNK]"
-    continuing: str = "##"
-    longest_word: Annotated[int, Meta(ge=1)] = 100
-    before: tuple[Id, ...] = ()
-    after: tuple[Id, ...] = ()
-
-
-class ByteLevel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="byte-level"):
-    """GPT-2's pieces of bytes, each byte written as a printable character. For decoding alone."""
-
-    pieces: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgepack.contract import text
+from edgepack.contract.settings import Unigram
 from edgepack.errors import EdgepackError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Tokenizer:
     longest, longest_rule: in characters.
     """
 
-    settings: text.Unigram
+    settings: Unigram
     pieces: tuple[text.Piece, ...]
     rules: Mapping[str, str]
     scored: Mapping[str, tuple[int, np.float32]]
@@ -43,7 +44,7 @@ class Tokenizer:
     longest_rule: int
 
 
-def load(settings: text.Unigram, files: Mapping[str, bytes]) -> Tokenizer:
+def load(settings: Unigram, files: Mapping[str, bytes]) -> Tokenizer:
     """The tokenizer that settings and files make; files: content by name.
 
     Raises E624 for a broken file, E625 for a vocabulary without what the settings need.
@@ -187,7 +188,7 @@ def decode(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
     return out + text.decode_utf8(pending, bytewise=True)
 
 
-def _shown(settings: text.Unigram, piece: text.Piece, *, at_start: bool) -> tuple[str, bool]:
+def _shown(settings: Unigram, piece: text.Piece, *, at_start: bool) -> tuple[str, bool]:
     """What a piece adds to a text, and whether it was a text's one dummy space."""
     if piece.kind == "control":
         return "", False

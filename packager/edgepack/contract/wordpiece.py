@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from edgepack.contract import text
+from edgepack.contract.settings import WordPiece
 from edgepack.errors import EdgepackError
 
 if TYPE_CHECKING:
@@ -53,14 +54,14 @@ class Characters:
 class Tokenizer:
     """Word pieces ready to use. ids: by piece. longest: piece, in characters."""
 
-    settings: text.WordPiece
+    settings: WordPiece
     characters: Characters
     ids: Mapping[str, int]
     unknown: int
     longest: int
 
 
-def load(settings: text.WordPiece, files: Mapping[str, bytes]) -> Tokenizer:
+def load(settings: WordPiece, files: Mapping[str, bytes]) -> Tokenizer:
     """The tokenizer that settings and files make; files: content by name.
 
     Raises E624 for a broken file, E625 for a vocabulary without the unknown piece.
