@@ -110,10 +110,14 @@ class ManifestArtifact(Struct, frozen=True, kw_only=True):
 
 
 class ManifestApp(Struct, frozen=True, kw_only=True):
-    """One generated app project. path: relative to the manifest; sha256: of its files as generated."""
+    """One generated app project. path: relative to the manifest; sha256: of its files as generated.
+
+    variants: the artifacts it carries, one of each model that its task runs.
+    """
 
     platform: str
-    variant: str
+    task: str
+    variants: list[str]
     path: str
     sha256: str
 

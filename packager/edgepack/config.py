@@ -17,6 +17,7 @@ import msgspec.inspect
 from msgspec import Meta, Struct
 
 from edgepack.errors import EdgepackError
+from edgepack.task_settings import TaskName, Tasks
 
 FILE_NAME = "edgepack.toml"
 SCHEMA = 1
@@ -135,12 +136,15 @@ class ParityLimits(
 
 
 class AppSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One app to generate. variant: which artifact it carries; id: application or bundle id."""
+    """One app to generate. id: application or bundle id. task: what it does, as [tasks.TASK] says.
 
-    variant: str | None = None
+    variant: which artifact it carries, such as "litert-int8"; of several models, for all or by model.
+    """
+
+    variant: str | dict[str, str] | None = None
     id: str | None = None
     name: str | None = None
-    task: Literal["generic"] = "generic"
+    task: TaskName = "generic"
 
 
 class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -166,6 +170,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     targets: dict[str, dict[str, Any]] = {}
     parity: dict[str, ParityLimits] = {}
     apps: dict[Literal["android", "ios"], AppSettings] = {}
+    tasks: Tasks = Tasks()
     environments: dict[str, str] = {}
     limits: Limits = Limits()
     allow: list[Literal["not-run"]] = []
@@ -401,7 +406,7 @@ def _type_at(place: tuple[str | int, ...]) -> Any:
         kinds = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
         for option in kinds:
             if isinstance(step, int):
-                if isinstance(option, msgspec.inspect.ListType):
+                if isinstance(option, msgspec.inspect.ListType | msgspec.inspect.VarTupleType):
                     kind = option.item_type
             elif isinstance(option, msgspec.inspect.StructType):
                 fields = {f.encode_name: f.type for f in option.fields}

@@ -17,11 +17,12 @@ from typing import Any
 import msgspec
 
 from edgepack import __version__, bundle, envs, registry, sampling, source_files, stages
+from edgepack.app_plans import AppPlan
 from edgepack.console import Console
 from edgepack.envs import Environment
 from edgepack.errors import EdgepackError
 from edgepack.jobs import Jobs, Limits
-from edgepack.plan import AppPlan, BuildPlan, EnvironmentPlan, ModelPlan
+from edgepack.plan import BuildPlan, EnvironmentPlan, ModelPlan
 from edgepack.registry import Registered
 from edgepack.stages import Build, Data, ExportedModel
 from edgepack.store import Entry, Store
@@ -284,17 +285,21 @@ def _failed(made: list[Made]) -> bool:
 
 
 def _apps(built: list[Built]) -> list[tuple[AppPlan, Entry]]:
-    """The app projects of the plan, each around its variant."""
+    """The app projects of the plan, each around its variants."""
     by_id = {m.variant.id: (one, m) for one in built for m in one.made}
     rendered = []
     for wanted in built[0].b.whole.apps:
-        one, m = by_id[wanted.variant]
-        entry = stages.app(
-            one.b, wanted, m.variant.id, m.entry, m.artifact, m.parity,
-            one.data.fitted["validation", m.form], one.data.reference[m.form].result(),
-        )  # fmt: skip
-        rendered.append((wanted, entry))
+        models = [_carried(*by_id[variant]) for variant in wanted.variants]
+        rendered.append((wanted, stages.app(built[0].b, wanted, models)))
     return rendered
+
+
+def _carried(one: Built, m: Made) -> stages.Carried:
+    return stages.Carried(
+        b=one.b, variant=m.variant, entry=m.entry, artifact=m.artifact, report=m.parity,
+        samples=one.data.fitted["validation", m.form],
+        reference=one.data.reference[m.form].result(),
+    )  # fmt: skip
 
 
 def _manifest(built: list[Built], apps: list[tuple[AppPlan, Entry]]) -> bundle.Manifest:
@@ -306,8 +311,8 @@ def _manifest(built: list[Built], apps: list[tuple[AppPlan, Entry]]) -> bundle.M
         artifacts=[_artifact(m, one.b.plan) for one in built for m in one.made],
         apps=[
             bundle.ManifestApp(
-                platform=wanted.platform, variant=wanted.variant, path=f"apps/{wanted.platform}",
-                sha256=entry.meta.value["sha256"],
+                platform=wanted.platform, task=wanted.task, variants=list(wanted.variants),
+                path=f"apps/{wanted.platform}", sha256=entry.meta.value["sha256"],
             )
             for wanted, entry in apps
         ],

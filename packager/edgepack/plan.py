@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
-from edgepack import app_names, registry
+from edgepack import app_plans, registry
+from edgepack.app_plans import AppPlan
 from edgepack.config import (
-    AppSettings,
     DimensionRange,
     Input,
     Loaded,
@@ -60,17 +60,6 @@ class SamplesPlan:
     kind: str
     location: str
     cases: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AppPlan:
-    """One app to render."""
-
-    platform: Literal["android", "ios"]
-    variant: str
-    id: str
-    name: str
-    task: Literal["generic"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +119,9 @@ def resolve(loaded: Loaded, dist: Path) -> BuildPlan:
     return BuildPlan(
         name=name,
         models=models,
-        apps=_apps(loaded, name, variants),
+        apps=app_plans.resolve(
+            loaded, name, [app_plans.Offered(m.name, m.prefix, m.variants) for m in models]
+        ),
         environments=_environments(loaded, variants),
         allow=tuple(config.allow),
         job_seconds=config.limits.job_seconds,
@@ -384,61 +375,6 @@ def _refuse_uncalibrated(variants: tuple[Variant, ...], calibration: SamplesPlan
                 "detects nothing.",
                 help="Pass --calibration DIR, or set [data] calibration. About 64 typical cases are enough.",
             )
-
-
-def _apps(loaded: Loaded, model: str, variants: tuple[Variant, ...]) -> tuple[AppPlan, ...]:
-    plans = []
-    for platform, settings in loaded.config.apps.items():
-        candidates = [
-            v.id for v in variants if platform in registry.find(v.recipe.target).target.platforms
-        ]
-        chosen = settings.variant or _default_variant(platform, variants)
-        if chosen not in candidates:
-            raise problem(
-                loaded, "E110", f"the {platform} app's variant {chosen!r} is not built",
-                ("apps", platform, "variant"), why="is not among the variants for this platform",
-                help=suggestion(str(chosen), candidates) or f"Built for {platform}: {', '.join(candidates) or 'none'}.",
-            )  # fmt: skip
-        app = _app(platform, settings, str(chosen), model)
-        try:
-            app_names.check(platform, app.id, app.name)
-        except EdgepackError as error:
-            key = "id" if error.code == "E601" else "name"
-            raise problem(
-                loaded, error.code, error.message, ("apps", platform, key), why=error.why,
-                help=error.help,
-            ) from error  # fmt: skip
-        plans.append(app)
-    return tuple(plans)
-
-
-def _app(
-    platform: Literal["android", "ios"], settings: AppSettings, variant: str, model: str
-) -> AppPlan:
-    words = [w for w in re.split(r"[^0-9A-Za-z]+", model) if w]
-    plain = "".join(words).lower() or "model"
-    plain = plain if plain[0].isalpha() else f"m{plain}"
-    return AppPlan(
-        platform=platform,
-        variant=variant,
-        id=settings.id or f"com.example.{plain}",
-        name=settings.name or " ".join(w[:1].upper() + w[1:] for w in words) or "Model",
-        task=settings.task,
-    )
-
-
-def _default_variant(platform: str, variants: tuple[Variant, ...]) -> str | None:
-    """The smallest variant of the platform's own target: an app should start small."""
-    order = ("int8", "int8-weights", "fp16", "fp32")
-    own = [v for v in variants if platform in registry.find(v.recipe.target).target.default_for]
-    others = [v for v in variants if platform in registry.find(v.recipe.target).target.platforms]
-    ranked = sorted(
-        own or others,
-        key=lambda v: (
-            order.index(v.recipe.precision) if v.recipe.precision in order else len(order)
-        ),
-    )
-    return ranked[0].id if ranked else None
 
 
 def _environments(loaded: Loaded, variants: tuple[Variant, ...]) -> tuple[EnvironmentPlan, ...]:

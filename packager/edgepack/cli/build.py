@@ -10,6 +10,8 @@ import click
 
 from edgepack.errors import ANSWER_IS_NO
 
+AS_CONFIGURED = "as-configured"
+
 
 @click.command("build")
 @click.argument("model", required=False)
@@ -25,8 +27,12 @@ from edgepack.errors import ANSWER_IS_NO
               help='An input, in order: --input "image:float32[1,3,224,224]".')  # fmt: skip
 @click.option("--calibration", metavar="DIR|GLOB|FILE.py:FUNCTION", help="Calibration samples.")
 @click.option("--validation", metavar="DIR|GLOB|FILE.py:FUNCTION", help="Validation samples.")
-@click.option("--app", "app", is_flag=False, flag_value="generic", type=click.Choice(["generic"]),
-              help="Generate an app project for each platform.")  # fmt: skip
+@click.option(
+    "--app", is_flag=False, flag_value=AS_CONFIGURED, metavar="[TASK]",
+    type=click.Choice([AS_CONFIGURED, "generic", "image-classification", "voice", "translation"]),
+    help="Generate an app project for each platform. TASK: generic, image-classification, voice, "
+    "translation.  [default: as edgepack.toml says, else generic]",
+)  # fmt: skip
 @click.option("--allow", multiple=True, type=click.Choice(["not-run"]),
               help="Accept artifacts that nothing here can run.")  # fmt: skip
 @click.option(
@@ -92,7 +98,10 @@ def _show_plan(console: Any, plan: Any) -> None:
     for model in plan.models:
         _show_model(console, model)
     for app in plan.apps:
-        console.text(f"app          {app.platform}: {app.name} ({app.id}) around {app.variant}")
+        console.text(
+            f"app          {app.platform}: {app.name} ({app.id}), {app.task}, "
+            f"around {', '.join(app.variants)}"
+        )
     for environment in plan.environments:
         console.text(f"environment  {environment.name}: {environment.python or 'made by edgepack'}")
     console.text(f"output       {Path(plan.dist) / plan.name}")

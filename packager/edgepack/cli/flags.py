@@ -11,6 +11,7 @@ import msgspec
 from edgepack import config, registry
 from edgepack.config import AppSettings, Config, Data, Input, Loaded, Model
 from edgepack.errors import EdgepackError
+from edgepack.task_settings import TaskName
 
 _INPUT = re.compile(r"^(?P<name>[^:]+):(?P<dtype>\w+)\[(?P<shape>[^\]]*)\]$")
 
@@ -172,14 +173,20 @@ def _check_precision(target: str, precision: str) -> None:
 
 
 def _apps(base: Config, targets: dict[str, Any], task: str) -> dict[str, AppSettings]:
-    """An app for each platform that the chosen targets serve, with its settings from the file."""
+    """An app for each platform that the chosen targets serve, with its settings from the file.
+
+    task: "as-configured" for that of the file, or of the file's other app.
+    """
     names = list(targets) or ["litert", "coreml"]
     platforms = {p for n in names for p in registry.find(n).target.default_for}
     platforms = platforms or {p for n in names for p in registry.find(n).target.platforms}
-    return {
-        p: msgspec.structs.replace(base.apps.get(p, AppSettings()), task=task)  # type: ignore[call-overload]
-        for p in sorted(platforms)
-    }
+    usual: TaskName = next((app.task for app in base.apps.values()), "generic")
+    found: dict[str, AppSettings] = {}
+    for platform in sorted(platforms):
+        settings = base.apps.get(platform, AppSettings(task=usual))  # type: ignore[call-overload]
+        changed = {} if task == "as-configured" else {"task": task}
+        found[platform] = msgspec.structs.replace(settings, **changed)
+    return found
 
 
 def _still_built(base: Config, targets: dict[str, Any]) -> dict[str, AppSettings]:
@@ -193,6 +200,8 @@ def _still_built(base: Config, targets: dict[str, Any]) -> dict[str, AppSettings
             for p in targets[n].get("precisions", registry.find(n).target.default_precisions)
         ]
         if built:
-            variant = settings.variant if settings.variant in built else None
+            asked = settings.variant
+            named = list(asked.values()) if isinstance(asked, dict) else [asked]
+            variant = asked if all(name in built for name in named) else None
             kept[platform] = msgspec.structs.replace(settings, variant=variant)
     return kept

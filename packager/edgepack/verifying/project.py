@@ -26,6 +26,11 @@ class Project:
         return str(self.manifest["target"])
 
     @property
+    def task(self) -> str:
+        """What the app does with its models."""
+        return str(self.manifest["task"]["kind"])
+
+    @property
     def payload(self) -> str:
         """Folder of the model and what describes it, relative to the project."""
         return self.template.payload
@@ -33,7 +38,7 @@ class Project:
     @property
     def files(self) -> dict[str, str]:
         """What the template gives it: path in the project to path in the template."""
-        return templates.files(self.platform, self.template, self.target)
+        return templates.files(self.platform, self.template, self.target, self.task)
 
     def sources(self, ending: str, *folders: str) -> list[Path]:
         """Files below folders of the project with that ending, sorted."""
@@ -84,8 +89,9 @@ def _manifest(path: Path) -> dict[str, Any]:
     """edgepack.json, decoded. Raises E610."""
     try:
         manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        for key in ("model", "target", "variant", "runtime", "artifact", "limits"):
+        for key in ("task", "target", "runtime", "models"):
             manifest[key]
+        manifest["task"]["kind"]
     except json.JSONDecodeError as error:
         raise wrong(path.name, error.lineno, error.msg) from error
     except UnicodeDecodeError as error:

@@ -77,22 +77,40 @@ def _check_text(data: bytes, newline: str) -> None:
 
 
 def _check_payload(project: Project) -> list[Checked]:
-    """The model by its digests, the golden cases by their sizes. Raises E610."""
-    payload, artifact = project.payload, project.manifest["artifact"]
-    model = project.folder / payload / artifact["file"]
-    if not model.exists() or digest.of_tree(model) != artifact["sha256"]:
-        raise wrong(f"{payload}/{artifact['file']}", 0, "its sha256 is not that of edgepack.json")
+    """The models and the task's files by their digests, the golden cases by their sizes. Raises E610."""
+    payload = project.payload
     checked = [Checked(path=f"{payload}/edgepack.json", parser="json")]
-    for entry in artifact["files"]:
-        name = f"{payload}/{entry['path']}"
-        if digest.of_file(project.folder / name) != entry["sha256"]:
+    checked += _check_digests(project, project.manifest["task"]["files"])
+    for model in project.manifest["models"]:
+        artifact = model["artifact"]
+        path = project.folder / payload / artifact["file"]
+        if not path.exists() or digest.of_tree(path) != artifact["sha256"]:
+            name = f"{payload}/{artifact['file']}"
+            raise wrong(name, 0, "its sha256 is not that of edgepack.json")
+        checked += _check_digests(project, artifact["files"])
+        checked += _check_golden(project, f"{payload}/{model['golden']}")
+    return checked
+
+
+def _check_digests(project: Project, entries: list[dict[str, Any]]) -> list[Checked]:
+    """Files beside edgepack.json that have the digests it says. Raises E610."""
+    checked = []
+    for entry in entries:
+        name = f"{project.payload}/{entry['path']}"
+        path = project.folder / name
+        if not path.is_file() or digest.of_file(path) != entry["sha256"]:
             raise wrong(name, 0, "its sha256 is not that of edgepack.json")
         checked.append(Checked(path=name, parser="sha256"))
-    name = f"{payload}/golden/golden.json"
-    checked.append(Checked(path=name, parser="json"))
+    return checked
+
+
+def _check_golden(project: Project, folder: str) -> list[Checked]:
+    """The golden cases of one model. Raises E610."""
+    name = f"{folder}/golden.json"
+    checked = [Checked(path=name, parser="json")]
     for case in _golden(project, name)["cases"]:
         for entry in case["inputs"] + case["outputs"]:
-            name = f"{payload}/golden/{entry['file']}"
+            name = f"{folder}/{entry['file']}"
             size = math.prod(entry["shape"]) * _BYTES.get(entry["dtype"], 1)
             path = project.folder / name
             if not path.is_file() or path.stat().st_size != size:

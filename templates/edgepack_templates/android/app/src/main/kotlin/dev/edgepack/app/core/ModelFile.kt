@@ -33,7 +33,7 @@ fun verify(stream: InputStream, expected: String) {
  * The model as a file of its own, for a runtime that wants a path.
  *
  * The file is named by its digest, so that an updated app never meets the model of an older one. It
- * is written aside and renamed: a kill leaves no half of one. Other models in the folder are removed.
+ * is written aside and renamed: a kill leaves no half of one.
  */
 fun install(folder: File, expected: String, suffix: String, open: () -> InputStream): File {
     val file = File(folder, expected + suffix)
@@ -48,6 +48,10 @@ fun install(folder: File, expected: String, suffix: String, open: () -> InputStr
         throw IOException("the model's sha256 is $found, not $expected: rebuild the app")
     }
     if (!aside.renameTo(file)) throw IOException("cannot rename $aside to $file")
-    folder.listFiles()?.filter { it != file }?.forEach { it.delete() }
     return file
+}
+
+/** Remove the models of older versions of the app: all but those with these digests. */
+fun removeOthers(folder: File, digests: Collection<String>) {
+    folder.listFiles()?.filter { it.name.substringBefore('.') !in digests }?.forEach { it.delete() }
 }

@@ -39,6 +39,7 @@ class ModelFileTest {
         assertEquals("abc", first.readText())
         assertEquals(first, second)
         assertEquals(1, opened)
+        removeOthers(folder, listOf(abc))
         assertEquals(listOf("$abc.pte"), folder.list()!!.toList())
     }
 
