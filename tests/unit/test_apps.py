@@ -17,7 +17,7 @@ import openstep_plist
 import pytest
 
 import edgepack_templates as templates
-from edgepack import appcheck, apps, golden_cases
+from edgepack import appcheck, apps, golden_cases, tasks
 from edgepack.errors import EdgepackError
 from edgepack.wire.types import Artifact, Quantization, Recipe, Signature, TensorSpec
 from edgepack_templates import escapes
@@ -112,17 +112,24 @@ class Bench:
             "id": changes.pop("id", "com.example.flowers"),
             "name": changes.pop("name", "Flowers"),
         }
-        app = apps.App(platform=platform, variant=f"{target}-fp32", task="generic", **chosen)
-        arguments = {
+        app = apps.App(platform=platform, **chosen)
+        fields = {
+            "name": changes.pop("model_name", "flowers"),
+            "variant": f"{target}-fp32",
             "artifact": replace(artifact, **changes.pop("artifact", {})),
-            "artifact_path": path,
-            "recipe": Recipe(target=target, precision="fp32", options=changes.pop("options", ())),
-            "model_name": "flowers",
-            "golden": [CASE],
-            "limits": LIMITS,
-            "out": place / "app",
+            "path": changes.pop("artifact_path", path),
+            "recipe": changes.pop(
+                "recipe", Recipe(target=target, precision="fp32", options=changes.pop("options", ()))
+            ),
+            "golden": changes.pop("golden", [CASE]),
+            "limits": changes.pop("limits", LIMITS),
+            "peaks": changes.pop("peaks", ()),
         }
-        apps.render(app, **{**arguments, **changes})
+        others = [apps.Packed(**{**fields, **other}) for other in changes.pop("others", [])]
+        task = changes.pop("task", tasks.Task({"kind": "generic"}, {}))
+        out = changes.pop("out", place / "app")
+        assert not changes
+        apps.render(app, [apps.Packed(**fields), *others], task, out)
         return place / "app"
 
 
@@ -314,8 +321,8 @@ def test_any_tensor_and_model_name_goes_through_json(bench: Bench, name: str) ->
         project = bench.render(platform, target, signature=signature, model_name=name)
         appcheck.check(project)
         manifest = read_json(payload(project) / "edgepack.json")
-        assert manifest["model"]["name"] == name
-        assert manifest["artifact"]["signature"]["inputs"][0]["name"] == name
+        assert manifest["models"][0]["name"] == name
+        assert manifest["models"][0]["artifact"]["signature"]["inputs"][0]["name"] == name
         golden = read_json(payload(project) / "golden/golden.json")
         assert golden["cases"][0]["inputs"][0]["name"] == name
         table = (project / "README.md").read_text("utf-8")
@@ -617,11 +624,12 @@ def test_the_manifest_holds_the_digest_of_every_file_of_a_package(bench: Bench) 
 
 def test_the_manifest_says_what_the_app_must_know(bench: Bench) -> None:
     manifest = read_json(payload(bench.render("android", "litert")) / "edgepack.json")
-    assert manifest["variant"] == "litert-fp32"
-    assert manifest["precision"] == "fp32"
-    assert manifest["limits"] == LIMITS
-    assert manifest["versions"] == {"a": "1", "torch": "2.13.0"}
-    assert manifest["artifact"]["signature"]["inputs"][0] == {
+    (described,) = manifest["models"]
+    assert described["variant"] == "litert-fp32"
+    assert described["precision"] == "fp32"
+    assert described["limits"] == LIMITS
+    assert described["versions"] == {"a": "1", "torch": "2.13.0"}
+    assert manifest["models"][0]["artifact"]["signature"]["inputs"][0] == {
         "name": "image",
         "dtype": "float32",
         "shape": [1, 2, 2],
