@@ -195,8 +195,9 @@ def _core_calls(sources: _Sources, json: Path, batch: Path) -> list[Call]:
     core, test = (_copied(part, key, batch) for part in (sources.core, sources.test))
     calls = [Call(output=f"{key}/core", sources=core, classpath=(json,))]
     if test:
-        seen = (json, f"out/{key}/core", *_junit())
-        calls.append(Call(output=f"{key}/test", sources=test, classpath=seen, friend=f"{key}/core"))
+        seen: list[Path | str] = [json, f"out/{key}/core", *_junit()]
+        own = f"{key}/core"
+        calls.append(Call(output=f"{key}/test", sources=test, classpath=tuple(seen), friend=own))
     return calls
 
 
@@ -206,7 +207,9 @@ def _app_calls(target: str, sources: _Sources, batch: Path) -> list[Call]:
     main, device = (_copied(part, key, batch) for part in (sources.main, sources.device))
     calls = []
     for number, surface in enumerate(SURFACES[target]):
-        runtime = _in_part(surface.jar) if surface.jar else f"out/stubs/{target}-{number}"
+        runtime: Path | str = f"out/stubs/{target}-{number}"
+        if surface.jar:
+            runtime = _in_part(surface.jar)
         seen = [*kotlinc.android(), f"out/{core}", runtime]
         output = f"{key}/main" if number == 0 else f"{key}/main-{number}"
         calls.append(Call(output=output, sources=main, classpath=tuple(seen), friend=core))
