@@ -29,15 +29,42 @@ _SWIFTC = "swiftc -module-cache-path cache -I modules -parse-as-library"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Unit:
-    """Sources that are checked once, by their names in the project. key names what they hold."""
+    """Sources that are checked once, by their names in the project; keys name what they hold."""
 
-    key: str
-    sources: Mapping[str, Path]
+    core: Mapping[str, Path]
+    app: Mapping[str, Path]
+    tests: Mapping[str, Path]
+    core_key: str
+    app_key: str
+
+    @classmethod
+    def of(cls, project: Project) -> _Unit:
+        """The Swift sources of a project."""
+        core, app, tests = (_below(project, folder) for folder in (_CORE, _APP, _TESTS))
+        core_key = _key("", core)
+        return cls(
+            core=core, app=app, tests=tests, core_key=core_key, app_key=_key(core_key, app, tests)
+        )
 
     @property
-    def files(self) -> int:
-        """How many files there are of the app itself."""
-        return sum(1 for name in self.sources if name.startswith(f"{_APP}/"))
+    def frameworks(self) -> set[str]:
+        """Modules that are imported and that are declared by us."""
+        return _imports([*self.core.values(), *self.app.values(), *self.tests.values()])
+
+
+def _below(project: Project, folder: str) -> dict[str, Path]:
+    """Swift files below a folder, by their names in the project."""
+    paths = project.sources(".swift", folder)
+    return {path.relative_to(project.folder).as_posix(): path for path in paths}
+
+
+def _key(start: str, *sources: Mapping[str, Path]) -> str:
+    """A name for sources: those with the same one compile alike."""
+    known = hashlib.sha256(start.encode())
+    for some in sources:
+        for name, path in some.items():
+            known.update(f"{name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return known.hexdigest()[:16]
 
 
 # --- type-checking -------------------------------------------------------------------------------
@@ -55,36 +82,23 @@ def check_all(projects: Sequence[Project], scratch: Path) -> list[list[str] | Ed
     """For each app what was proved of its code and its tests, or its E613. Raises E616."""
     work = scratch / "types"
     shutil.rmtree(work, ignore_errors=True)
-    units = [_unit(project) for project in projects]
-    distinct = {unit.key: unit for unit in units}
-    for key, unit in distinct.items():
-        _copy(unit.sources, work / key)
+    units = [_Unit.of(project) for project in projects]
+    cores = {unit.core_key: unit.core for unit in units}
+    apps = {unit.app_key: unit for unit in units}
+    for key, sources in [*cores.items(), *((k, {**u.app, **u.tests}) for k, u in apps.items())]:
+        _copy(sources, work / key)
     shutil.copytree(STUBS, work / "stubs")
-    frameworks = {key: _frameworks(unit.sources.values()) for key, unit in distinct.items()}
-    script = _script(distinct, _in_order({name for some in frameworks.values() for name in some}))
-    (work / "check.sh").write_text(script, encoding="utf-8")
+    frameworks = _in_order({name for unit in apps.values() for name in unit.frameworks})
+    (work / "check.sh").write_text(_script(cores, apps, frameworks), encoding="utf-8")
     done = tools.swift("sh", "check.sh", cwd=work)
     if done.code:
         raise tools.missing("swift", f"it cannot compile our declarations: {done.text[-2000:]}")
     outcomes: list[list[str] | EdgepackError] = []
     for unit in units:
-        said = (work / f"{unit.key}.log").read_text("utf-8")
-        outcomes.append(
-            _refused(said, unit.key) if _FAILED in said else _proved(unit, frameworks[unit.key])
-        )
+        said = [(work / f"{key}.log").read_text("utf-8") for key in (unit.core_key, unit.app_key)]
+        refused = [text for text in said if _FAILED in text]
+        outcomes.append(_refused(refused[0]) if refused else _proved(unit))
     return outcomes
-
-
-def _unit(project: Project) -> _Unit:
-    """The Swift sources of a project."""
-    sources = {
-        path.relative_to(project.folder).as_posix(): path
-        for path in project.sources(".swift", _CORE, _APP, _TESTS)
-    }
-    known = hashlib.sha256()
-    for name, path in sources.items():
-        known.update(f"{name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
-    return _Unit(key=known.hexdigest()[:16], sources=sources)
 
 
 def _copy(sources: Mapping[str, Path], place: Path) -> None:
@@ -94,10 +108,12 @@ def _copy(sources: Mapping[str, Path], place: Path) -> None:
         shutil.copyfile(path, place / name)
 
 
-def _script(units: Mapping[str, _Unit], frameworks: Sequence[str]) -> str:
+def _script(
+    cores: Mapping[str, Mapping[str, Path]], apps: Mapping[str, _Unit], frameworks: Sequence[str]
+) -> str:
     """All calls of the compiler in one shell, as entering the toolchain's root takes a moment.
 
-    What is said of a unit goes to its log, and after a call that fails, its name.
+    What is said of some sources goes to the log of their key, and after a call that fails, its name.
     """
     lines = ["mkdir -p modules cache"]
     lines += [
@@ -105,34 +121,30 @@ def _script(units: Mapping[str, _Unit], frameworks: Sequence[str]) -> str:
         f" -module-name {name} -o modules/{name}.swiftmodule stubs/{name}.swift || exit 1"
         for name in frameworks
     ]
-    for key, unit in units.items():
-        lines.append("(")
-        for language in LANGUAGES:
-            lines += _calls(key, unit, language)
-        lines.append(f") > {key}.log 2>&1")
+    for key, sources in cores.items():
+        calls = [_call(key, key, language, "EdgeCore", sources) for language in LANGUAGES]
+        lines += ["(", *calls, f") > {key}.log 2>&1"]
+    for key, unit in apps.items():
+        calls = [
+            _call(key, unit.core_key, language, module, sources)
+            for language in LANGUAGES
+            for module, sources in ((_APP, unit.app), (_TESTS, unit.tests))
+        ]
+        lines += ["(", *calls, f") > {key}.log 2>&1"]
     lines.append("exit 0")
     return "".join(f"{line}\n" for line in lines)
 
 
-def _calls(key: str, unit: _Unit, language: str) -> list[str]:
-    """Calls that check the core, the app and its tests in one language mode."""
+def _call(key: str, core: str, language: str, module: str, sources: Iterable[str]) -> str:
+    """The call that checks the sources of a module in one language mode, and what follows its failure."""
     made = f"{key}/swift{language}"
-    strict = f"{_SWIFTC} -warnings-as-errors -swift-version {language} -I {made}"
-    modules = {
-        "EdgeCore": f"-emit-module -o {made}/EdgeCore.swiftmodule",
-        _APP: f"-emit-module -enable-testing -o {made}/{_APP}.swiftmodule",
-        _TESTS: "-typecheck",
-    }
-    lines = [f"mkdir -p {made}"]
-    for module, how in modules.items():
-        names = [name for name in unit.sources if name.partition("/")[0] == module]
-        files = " ".join(f"'{key}/{name}'" for name in names)
-        if files:
-            call = f"{strict} {how} -module-name {module} {files}"
-            lines.append(
-                f"{call} || {{ echo '{_FAILED}{module} in Swift {language} mode'; exit; }}"
-            )
-    return lines
+    out = f"-emit-module -enable-testing -o {made}/{module}.swiftmodule"
+    how = "-typecheck" if module == _TESTS else out
+    files = " ".join(f"'{key}/{name}'" for name in sources)
+    seen = f"-I {made} -I {core}/swift{language}"
+    call = f"{_SWIFTC} -warnings-as-errors -swift-version {language} {seen} {how}"
+    failed = f"{{ echo '{_FAILED}{module} in Swift {language} mode'; exit; }}"
+    return f"mkdir -p {made} && {call} -module-name {module} {files} || {failed}"
 
 
 def _in_order(wanted: set[str]) -> list[str]:
@@ -141,7 +153,7 @@ def _in_order(wanted: set[str]) -> list[str]:
 
     def add(name: str) -> None:
         if name not in found:
-            for other in sorted(_frameworks([STUBS / f"{name}.swift"]) - {name}):
+            for other in sorted(_imports([STUBS / f"{name}.swift"]) - {name}):
                 add(other)
             found.append(name)
 
@@ -150,16 +162,16 @@ def _in_order(wanted: set[str]) -> list[str]:
     return found
 
 
-def _frameworks(sources: Iterable[Path]) -> set[str]:
+def _imports(sources: Iterable[Path]) -> set[str]:
     """Modules that files import and that are declared by us."""
     text = "\n".join(path.read_text("utf-8") for path in sources)
     found = set(re.findall(r"^(?:@\w+ )*import (?:\w+ )?(\w+)", text, re.MULTILINE))
     return found & {path.stem for path in STUBS.glob("*.swift")}
 
 
-def _refused(said: str, key: str) -> EdgepackError:
+def _refused(said: str) -> EdgepackError:
     """The error for code that the compiler refuses; its paths are those of the project."""
-    lines = said.replace(f"{key}/", "").replace("/work/", "").splitlines()
+    lines = re.sub(r"(?:/work/)?\b[0-9a-f]{16}/", "", said).splitlines()
     named = list(dict.fromkeys(line for line in lines if re.match(r"\S.*?:\d+:\d+: ", line)))
     where = [line.removeprefix(_FAILED) for line in lines if line.startswith(_FAILED)]
     return EdgepackError(
@@ -170,12 +182,13 @@ def _refused(said: str, key: str) -> EdgepackError:
     )
 
 
-def _proved(unit: _Unit, frameworks: set[str]) -> list[str]:
+def _proved(unit: _Unit) -> list[str]:
     """What a successful check says."""
     modes = " and ".join(LANGUAGES)
     return [
-        f"swiftc with warnings as errors, as Swift {modes}: {unit.files} files of the app, its tests",
-        f"against real EdgeCore and our declarations of {', '.join(sorted(frameworks))}",
+        f"swiftc with warnings as errors, as Swift {modes}",
+        f"{len(unit.core)} files of EdgeCore, {len(unit.app)} of the app, {len(unit.tests)} of its tests",
+        f"against our declarations of {', '.join(sorted(unit.frameworks))}",
     ]
 
 
