@@ -86,10 +86,13 @@ def render(app: App, models: Sequence[Packed], task: Task, out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise EdgepackError("E608", f"{out} is not an empty folder", help="name a new folder")
 
+    stored = [golden_cases.stored(model.golden, model.artifact.signature) for model in models]
+
     payload = out / template.payload
     stems = _stems([model.name for model in models])
     described = [
-        _put_model(model, stem, target, payload) for model, stem in zip(models, stems, strict=True)
+        _put_model(model, f"{stem}{target.suffix}", f"golden/{stem}", cases, payload)
+        for model, stem, cases in zip(models, stems, stored, strict=True)
     ]
     for name, data in task.files.items():
         _write(payload / name, data)
@@ -125,24 +128,26 @@ def _stems(names: Sequence[str]) -> list[str]:
     return stems
 
 
-def _put_model(model: Packed, stem: str, target: templates.Target, payload: Path) -> dict[str, Any]:
-    """Copy a model and its golden cases; what edgepack.json says of it. Raises E606."""
+def _put_model(
+    model: Packed, file: str, folder: str,
+    stored: tuple[list[dict[str, Any]], dict[str, bytes], list[dict[str, Any]]], payload: Path,
+) -> dict[str, Any]:  # fmt: skip
+    """Write a model and its golden cases; what edgepack.json says of it."""
     artifact = model.artifact
     outputs = len(artifact.signature.outputs)
     peaks = model.peaks or golden_cases.peaks(model.golden[:GOLDEN_CASES], outputs)
-    cases, files, skipped = golden_cases.stored(model.golden, artifact.signature)
-    file = f"{stem}{target.suffix}"
+    cases, files, skipped = stored
     _copy(model.path, payload / file)
     for name, data in files.items():
-        _write(payload / "golden" / stem / name, data)
-    stored = {"schema": 1, "byte_order": "little", "cases": cases, "skipped": skipped}
-    _write(payload / "golden" / stem / "golden.json", _json(stored))
+        _write(payload / folder / name, data)
+    listed = {"schema": 1, "byte_order": "little", "cases": cases, "skipped": skipped}
+    _write(payload / folder / "golden.json", _json(listed))
     return {
         "name": model.name,
         "variant": model.variant,
         "precision": model.recipe.precision,
         "artifact": _described(artifact, payload, file, peaks),
-        "golden": f"golden/{stem}",
+        "golden": folder,
         "cases": len(cases),
         "limits": {name: model.limits[name] for name in sorted(model.limits)},
         "notes": [*artifact.notes, *golden_cases.notes(cases, skipped)],

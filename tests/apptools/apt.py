@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -78,12 +79,19 @@ def _mirror() -> str:
     """The mirror of Debian that this machine uses. Raises ValueError when it uses none."""
     if os.environ.get(MIRROR_VARIABLE):
         return os.environ[MIRROR_VARIABLE]
-    listing = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)", "Created-By: Packages"],
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    for line in listing.splitlines():
-        origin, label, uri = line.split("|")
-        if (origin, label) == ("Debian", "Debian"):
-            return uri
+    for line in _targets("$(ORIGIN)|$(LABEL)|$(REPO_URI)"):
+        if line.startswith("Debian|Debian|"):
+            return line.split("|")[2]
+    # Before the first `apt-get update` apt knows no more than what its sources say.
+    system = platform.freedesktop_os_release()
+    for line in _targets("$(RELEASE)|$(REPO_URI)", "--no-release-info"):
+        if system["ID"] == "debian" and line.startswith(f"{system.get('VERSION_CODENAME')}|"):
+            return line.split("|")[1]
     raise ValueError(f"apt knows no mirror of Debian here; name one in {MIRROR_VARIABLE}")
+
+
+def _targets(line: str, *options: str) -> list[str]:
+    """What apt's sources say, a line for each in that format."""
+    command = ["apt-get", "indextargets", *options, "--format", line, "Created-By: Packages"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()

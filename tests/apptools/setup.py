@@ -3,7 +3,8 @@
 Each part of sources.toml becomes a folder beside the others, made aside and renamed, and is left alone
 while its sources stay the same. Packages come through npm, pip and apt as they are set up on this machine
 and must have the digests of sources.toml. Swift and all of Debian's packages are laid out in folders: the
-system is not touched and no root is needed. Exit code 1 names the parts that could not be made.
+system is not touched and no root is needed, but a Debian or one that has its archive key, a JDK and npm.
+Exit code 1 names the parts that could not be made.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import tempfile
 import tomllib
 import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -40,27 +42,58 @@ from edgepack.verifying import tools  # noqa: E402
 
 Spec = dict[str, Any]
 
+PROGRAMS = {
+    "java": "openjdk-17-jdk-headless",
+    "keytool": "openjdk-17-jdk-headless",
+    "npm": "npm",
+    "apt-get": "apt",
+    "dpkg-deb": "dpkg",
+    "tar": "tar",
+    "xz": "xz-utils",
+    "unshare": "util-linux",
+}
+
 
 def main(names: list[str]) -> int:
     """Make the named parts, or all; 1 if one could not be made."""
     with (HERE / "sources.toml").open("rb") as file:
         table = tomllib.load(file)
+    wanted = [part for part in table if not names or part in names]
+    unknown = sorted(set(names) - set(table))
+    if unknown:
+        print(f"there is no {', '.join(unknown)}; the parts are {', '.join(table)}")  # noqa: T201
+        return 2
+    tell_what_is_missing()
     root = tools.folder()
     root.mkdir(parents=True, exist_ok=True)
-    failed = []
-    with FileLock(root / ".lock"):
-        for part in table:
-            if names and part not in names:
-                continue
-            start = monotonic()
-            try:
-                state = ensure(root, part, table)
-            except (OSError, ValueError, EdgepackError, subprocess.CalledProcessError) as error:
-                said = getattr(error, "stderr", "") or getattr(error, "why", "") or ""
-                state = f"failed: {error} {said[-2000:]}"
-                failed.append(part)
-            print(f"app-tools  {part:<11} {monotonic() - start:6.1f} s  {state}", flush=True)  # noqa: T201
-    return 1 if failed else 0
+    # Swift takes as long as all others, and needs none of them.
+    lines = [[part for part in wanted if part == "swift"], [p for p in wanted if p != "swift"]]
+    with FileLock(root / ".lock"), ThreadPoolExecutor(len(lines)) as pool:
+        done = [
+            pool.submit(lambda line: [made(root, part, table) for part in line], line)
+            for line in lines
+        ]
+        return 0 if all(well for line in done for well in line.result()) else 1
+
+
+def made(root: Path, part: str, table: Spec) -> bool:
+    """Whether a part is there in the end; says how it went."""
+    start = monotonic()
+    try:
+        state = ensure(root, part, table)
+    except (OSError, ValueError, EdgepackError, subprocess.CalledProcessError) as error:
+        said = getattr(error, "stderr", "") or getattr(error, "why", "") or ""
+        state = f"failed: {error} {said[-2000:]}"
+    print(f"app-tools  {part:<11} {monotonic() - start:6.1f} s  {state}", flush=True)  # noqa: T201
+    return not state.startswith("failed")
+
+
+def tell_what_is_missing() -> None:
+    """Say which programs are missing and which packages of Debian have them."""
+    missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+    if missing:
+        needed = " ".join(dict.fromkeys(missing))
+        print(f"app-tools  first: apt-get install --no-install-recommends {needed}", flush=True)  # noqa: T201
 
 
 def ensure(root: Path, part: str, table: Spec) -> str:
@@ -101,7 +134,10 @@ def entries(spec: Spec) -> Iterator[Spec]:
             if "version" in entry:
                 yield entry
             elif "file" in entry:
-                yield {"package": entry["package"], "version": entry["file"].split("_")[1]}
+                yield {
+                    "package": entry["package"],
+                    "version": entry["file"].split("_")[1].removesuffix(".orig.tar.xz"),
+                }
             yield from entry.get("pinned", [])
 
 
@@ -254,28 +290,34 @@ def make_swift(spec: Spec, made: Path, scratch: Path) -> None:
     packages = apt.download_closure(root["packages"])
     for pinned in root["pinned"]:
         name = f"{pinned['package']}_{pinned['version']}_"
-        checked(next(p for p in packages if p.name.startswith(name)), pinned["sha256"])
-    for folder in (
-        "usr/bin",
-        "usr/sbin",
-        "usr/lib",
-        "usr/lib64",
-        "proc",
-        "dev",
-        "tmp",
-        "work",
-        "etc",
-    ):
+        found = [p for p in packages if p.name.startswith(name)]
+        if not found:
+            raise ValueError(f"{root['suite']} has another {pinned['package']} than {name[:-1]}")
+        checked(found[0], pinned["sha256"])
+    folders = "usr/bin usr/sbin usr/lib usr/lib64 proc dev tmp work etc"
+    for folder in folders.split():
         (made / folder).mkdir(parents=True)
     for link in ("bin", "sbin", "lib", "lib64"):
         (made / link).symlink_to(f"usr/{link}")
     for package in packages:
-        run("dpkg-deb", "-x", package, made, cwd=scratch)
+        unpack(package, made, root["unused"])
         package.unlink()
     (made / "usr/bin/sh").unlink(missing_ok=True)
     (made / "usr/bin/sh").symlink_to("dash")
-    for unused in ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache"):
-        shutil.rmtree(made / unused, ignore_errors=True)
+
+
+def unpack(package: Path, made: Path, unused: list[str]) -> None:
+    """The files of a Debian package without those that nothing here needs."""
+    skipped = [f"--exclude=./{name}" for name in unused]
+    with subprocess.Popen(
+        ["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE
+    ) as archive:
+        subprocess.run(
+            ["tar", "-x", "--no-same-owner", "-C", made, *skipped],
+            stdin=archive.stdout, check=True, capture_output=True, text=True,
+        )  # fmt: skip
+    if archive.returncode:
+        raise ValueError(f"{package.name} cannot be unpacked")
 
 
 MAKERS: dict[str, Callable[[Spec, Path, Path], None]] = {

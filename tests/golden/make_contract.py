@@ -38,6 +38,7 @@ from edgepack.contract import (  # noqa: E402
     sound,
     text,
     unigram,
+    wav,
     wordpiece,
 )
 from edgepack.contract.settings import (  # noqa: E402
@@ -213,6 +214,7 @@ def of_sound() -> dict[str, Any]:
         ],
         "spectrograms": [spectrogram(n, count, s) for n, (count, s) in enumerate(sound_settings())],
         "whisper": whisper(),
+        "wav": waves(),
     }  # fmt: skip
 
 
@@ -260,6 +262,59 @@ def whisper() -> dict[str, Any]:
     return {
         "seed": 7, "samples": 192000, "settings": msgspec.to_builtins(settings), "frames": places,
         "values": packed(done[:, places]), "mean": float(done.astype(np.float64).mean()),
+    }  # fmt: skip
+
+
+def waves() -> dict[str, Any]:
+    """A recording that Python's own wave module wrote, files that are read, files that are refused."""
+    import struct
+    import wave as other
+
+    samples = (wave(9, 21) * 32768).astype(np.int16)
+    plain = io.BytesIO()
+    with other.open(plain, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16000)
+        file.writeframes(samples.tobytes())
+    assert wav.write(samples, 16000) == plain.getvalue()
+
+    def made(*chunks: tuple[bytes, bytes]) -> bytes:
+        parts = (
+            name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+            for name, body in chunks
+        )
+        return b"RIFF\xff\xff\xff\xffWAVE" + b"".join(parts)
+
+    def form(tag: int, channels: int, rate: int, bits: int = 16) -> tuple[bytes, bytes]:
+        return b"fmt ", struct.pack("<HHIIHH", tag, channels, rate, 0, 0, bits)
+
+    wide = form(0xFFFE, 2, 48000)[1] + struct.pack("<HHIH14s", 22, 16, 3, 1, bytes(14))
+    data = (b"data", samples.tobytes())
+    endless = made(form(1, 1, 8000), data).replace(b"data*\0\0\0", b"data\xff\xff\xff\xff")
+    whole = [
+        plain.getvalue(),
+        made((b"LIST", b"odd"), (b"fmt ", wide), (b"fact", bytes(4)), data, (b"LIST", b"more")),
+        made(form(1, 3, 44100), data)[:-5],
+        endless,
+        made(form(1, 1, 8000), (b"data", b"")),
+    ]
+    broken = [
+        b"", b"RIFF", b"RIFX" + plain.getvalue()[4:], plain.getvalue()[:40], made(data), made(form(1, 1, 8000)),
+        made(form(3, 1, 8000), data), made(form(1, 1, 8000, 8), data), made(form(1, 0, 8000), data),
+        made(form(1, 1, 0), data), made(form(1, 1, 1 << 31), data), made((b"fmt ", bytes(14)), data),
+    ]  # fmt: skip
+    readings = [wav.read(file, "a file") for file in whole]
+    return {
+        "rate": 16000,
+        "samples": samples.tolist(),
+        "file": base64.b64encode(plain.getvalue()).decode(),
+        "read": [
+            {"file": base64.b64encode(file).decode(), "rate": done.rate,
+             "channels": done.samples.shape[1], "samples": done.samples.ravel().tolist()}
+            for file, done in zip(whole, readings, strict=True)
+        ],
+        "refused": [base64.b64encode(file).decode() for file in broken],
     }  # fmt: skip
 
 

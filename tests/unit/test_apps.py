@@ -17,130 +17,18 @@ import openstep_plist
 import pytest
 
 import edgepack_templates as templates
-from edgepack import appcheck, apps, golden_cases, tasks
+from app_bench import CASE, HOSTILE, LIMITS, PAIRS, SIGNATURE, Bench, payload, tree_digest
+from edgepack import appcheck, apps, golden_cases
 from edgepack.errors import EdgepackError
-from edgepack.wire.types import Artifact, Quantization, Recipe, Signature, TensorSpec
+from edgepack.wire.types import Quantization, Signature, TensorSpec
 from edgepack_templates import escapes
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "apps"
-PAIRS = [("android", "litert"), ("android", "executorch"), ("ios", "coreml"), ("ios", "executorch")]
-SUFFIX = {"litert": ".tflite", "executorch": ".pte", "coreml": ".mlpackage"}
-SIGNATURE = Signature(
-    name="serving_default",
-    inputs=(
-        TensorSpec(name="image", dtype="float32", shape=(1, 2, 2), layout="NHW"),
-        TensorSpec(name="ids", dtype="int32", shape=(3,)),
-    ),
-    outputs=(TensorSpec(name="logits", dtype="float32", shape=(1, 4)),),
-)
-CASE = golden_cases.GoldenCase(
-    inputs=(np.arange(4, dtype=np.float32).reshape(1, 2, 2), np.array([1, 2, 3], np.int32)),
-    outputs=(np.array([[0.5, -1.0, 2.0, 0.0]], np.float32),),
-)
-LIMITS = {"min_cosine": 0.999999, "max_abs": 1e-5}
-HOSTILE = [
-    "it's",
-    'say "hi"',
-    "$HOME ${x} $(y) $z",
-    "line\nbreak",
-    "tab\there",
-    "100% %s %1$s",
-    "<b>&amp;</b> ]]>",
-    "@string/app_name",
-    "?attr/color",
-    "back\\slash \\n \\u0041",
-    "  two  spaces  ",
-    "花 🌸 مرحبا e\u0301 🏳️‍🌈",
-    "{{ jinja }} {% if %} {# x #}",
-    "'",
-    '"',
-    "`code` | table # *bold* [link](x)",
-    "class",
-    "// comment /* too */",
-    "$",
-]
-
-
-def model(folder: Path, target: str) -> Path:
-    """A tiny file or folder in place of a model."""
-    path = folder / f"made{SUFFIX[target]}"
-    if target != "coreml":
-        path.write_bytes(b"not a model, but bytes\n")
-        return path
-    weights = path / "Data" / "com.apple.CoreML" / "weights"
-    weights.mkdir(parents=True)
-    (path / "Manifest.json").write_text("{}\n")
-    (weights.parent / "model.mlmodel").write_bytes(b"\x08\x08")
-    (weights / "weight.bin").write_bytes(bytes(64))
-    return path
-
-
-def tree_digest(path: Path) -> str:
-    """The digest that edgepack gives a file or a folder, worked out anew."""
-    if path.is_file():
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    files = sorted(p for p in path.rglob("*") if p.is_file())
-    listing = [
-        [p.relative_to(path).as_posix(), hashlib.sha256(p.read_bytes()).hexdigest()] for p in files
-    ]
-    text = json.dumps(listing, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-class Bench:
-    """Renders apps below one folder; every argument of `render` can be replaced."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.count = 0
-
-    def render(self, platform: str, target: str, **changes: Any) -> Path:
-        self.count += 1
-        place = self.folder / str(self.count)
-        place.mkdir()
-        path = model(place, target)
-        artifact = Artifact(
-            file=path.name,
-            sha256=tree_digest(path),
-            bytes=sum(p.stat().st_size for p in [path, *path.rglob("*")] if p.is_file()),
-            format=target,
-            signature=changes.pop("signature", SIGNATURE),
-            versions={"torch": "2.13.0", "a": "1"},
-            notes=("a note",),
-        )
-        chosen = {
-            "id": changes.pop("id", "com.example.flowers"),
-            "name": changes.pop("name", "Flowers"),
-        }
-        app = apps.App(platform=platform, **chosen)
-        fields = {
-            "name": changes.pop("model_name", "flowers"),
-            "variant": f"{target}-fp32",
-            "artifact": replace(artifact, **changes.pop("artifact", {})),
-            "path": changes.pop("artifact_path", path),
-            "recipe": changes.pop(
-                "recipe", Recipe(target=target, precision="fp32", options=changes.pop("options", ()))
-            ),
-            "golden": changes.pop("golden", [CASE]),
-            "limits": changes.pop("limits", LIMITS),
-            "peaks": changes.pop("peaks", ()),
-        }
-        others = [apps.Packed(**{**fields, **other}) for other in changes.pop("others", [])]
-        task = changes.pop("task", tasks.Task({"kind": "generic"}, {}))
-        out = changes.pop("out", place / "app")
-        assert not changes
-        apps.render(app, [apps.Packed(**fields), *others], task, out)
-        return place / "app"
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
-
-
-def payload(project: Path) -> Path:
-    """Folder of edgepack.json in a project."""
-    return next(p.parent for p in project.rglob("edgepack.json"))
 
 
 def read_json(path: Path) -> Any:
@@ -323,7 +211,7 @@ def test_any_tensor_and_model_name_goes_through_json(bench: Bench, name: str) ->
         manifest = read_json(payload(project) / "edgepack.json")
         assert manifest["models"][0]["name"] == name
         assert manifest["models"][0]["artifact"]["signature"]["inputs"][0]["name"] == name
-        golden = read_json(payload(project) / "golden/golden.json")
+        golden = read_json(payload(project) / "golden/model/golden.json")
         assert golden["cases"][0]["inputs"][0]["name"] == name
         table = (project / "README.md").read_text("utf-8")
         assert table.count("\n| input |") == 2
@@ -413,7 +301,7 @@ def test_dtypes_are_those_that_the_language_can_feed(
         return
     case = golden_cases.GoldenCase(inputs=(np.array([0, 1], dtype),), outputs=CASE.outputs)
     project = bench.render(platform, target, signature=signature, golden=[case])
-    entry = read_json(payload(project) / "golden/golden.json")["cases"][0]["inputs"][0]
+    entry = read_json(payload(project) / "golden/model/golden.json")["cases"][0]["inputs"][0]
     assert entry["dtype"] == dtype
 
 
@@ -423,7 +311,7 @@ def test_a_size_that_varies_is_refused_where_it_cannot_be_fed(bench: Bench) -> N
     case = golden_cases.GoldenCase(inputs=(np.zeros((5, 2), np.float32),), outputs=CASE.outputs)
     refused("E604", bench, "android", "litert", signature=signature, golden=[case])
     project = bench.render("android", "executorch", signature=signature, golden=[case])
-    golden = read_json(payload(project) / "golden/golden.json")
+    golden = read_json(payload(project) / "golden/model/golden.json")
     assert golden["cases"][0]["inputs"][0]["shape"] == [5, 2]
 
 
@@ -504,7 +392,7 @@ def one(spec: TensorSpec, given: Any) -> dict[str, Any]:
 
 
 def first_input(project: Path) -> bytes:
-    return (payload(project) / "golden/case0_input0.bin").read_bytes()
+    return (payload(project) / "golden/model/case0_input0.bin").read_bytes()
 
 
 def test_numbers_are_little_endian_whatever_they_were(bench: Bench) -> None:
@@ -534,7 +422,9 @@ def test_an_input_of_a_quantized_model_is_quantized(bench: Bench) -> None:
     given = np.array([0.0, 1.0, 0.3, 1000.0], np.float32)
     project = bench.render("android", "litert", **one(spec, given))
     assert np.frombuffer(first_input(project), np.int8).tolist() == [-3, -1, -2, 127]
-    described = read_json(payload(project) / "edgepack.json")["artifact"]["signature"]["inputs"][0]
+    described = read_json(payload(project) / "edgepack.json")["models"][0]["artifact"]["signature"][
+        "inputs"
+    ][0]
     assert described["quantization"] == {"scale": 0.5, "zero_point": -3}
 
 
@@ -543,10 +433,12 @@ def test_an_output_is_stored_as_the_source_model_gave_it(bench: Bench) -> None:
     signature = Signature(name="f", inputs=(), outputs=(spec,))
     case = golden_cases.GoldenCase(inputs=(), outputs=(np.float64(0.1),))
     project = bench.render("ios", "coreml", signature=signature, golden=[case])
-    entry = read_json(payload(project) / "golden/golden.json")["cases"][0]["outputs"][0]
+    entry = read_json(payload(project) / "golden/model/golden.json")["cases"][0]["outputs"][0]
     assert entry["dtype"] == "float64"
     assert entry["shape"] == []
-    assert (payload(project) / "golden" / entry["file"]).read_bytes() == np.float64(0.1).tobytes()
+    assert (payload(project) / "golden/model" / entry["file"]).read_bytes() == np.float64(
+        0.1
+    ).tobytes()
 
 
 @pytest.mark.parametrize(
@@ -575,17 +467,19 @@ def test_limits_are_scaled_by_the_largest_reference(bench: Bench) -> None:
         ({"golden": []}, 0.0),
     ):
         project = bench.render("android", "litert", **changes)
-        signature = read_json(payload(project) / "edgepack.json")["artifact"]["signature"]
+        signature = read_json(payload(project) / "edgepack.json")["models"][0]["artifact"][
+            "signature"
+        ]
         assert signature["outputs"][0]["peak"] == peak
         assert "peak" not in signature["inputs"][0]
 
 
 def test_at_most_three_cases_are_taken(bench: Bench) -> None:
     project = bench.render("android", "litert", golden=[CASE] * 5)
-    golden = read_json(payload(project) / "golden/golden.json")
+    golden = read_json(payload(project) / "golden/model/golden.json")
     assert len(golden["cases"]) == 3
     assert golden["byte_order"] == "little"
-    assert len(list((payload(project) / "golden").glob("*.bin"))) == 9
+    assert len(list((payload(project) / "golden/model").glob("*.bin"))) == 9
 
 
 def test_a_large_case_is_left_out_with_a_note(bench: Bench) -> None:
@@ -594,10 +488,10 @@ def test_a_large_case_is_left_out_with_a_note(bench: Bench) -> None:
     arguments = one(spec, np.zeros((side, side), np.float32))
     project = bench.render("ios", "coreml", **arguments)
     size = side * side * 4 + 16
-    golden = read_json(payload(project) / "golden/golden.json")
+    golden = read_json(payload(project) / "golden/model/golden.json")
     assert golden["cases"] == []
     assert golden["skipped"][0]["bytes"] == size
-    notes = read_json(payload(project) / "edgepack.json")["notes"]
+    notes = read_json(payload(project) / "edgepack.json")["models"][0]["notes"]
     assert notes[0] == "a note"
     assert str(size) in notes[1]
     readme = (project / "README.md").read_text("utf-8")
@@ -612,7 +506,7 @@ def test_a_large_case_is_left_out_with_a_note(bench: Bench) -> None:
 def test_the_manifest_holds_the_digest_of_every_file_of_a_package(bench: Bench) -> None:
     project = bench.render("ios", "coreml")
     folder = payload(project)
-    artifact = read_json(folder / "edgepack.json")["artifact"]
+    artifact = read_json(folder / "edgepack.json")["models"][0]["artifact"]
     assert artifact["file"] == "model.mlpackage"
     assert artifact["sha256"] == tree_digest(folder / "model.mlpackage")
     assert len(artifact["files"]) == 3
@@ -719,7 +613,7 @@ def spoil_golden(project: Path) -> None:
 
 def spoil_manifest(project: Path) -> None:
     path = next(project.rglob("edgepack.json"))
-    path.write_text(path.read_text("utf-8").replace('"limits"', '"limit"'), "utf-8")
+    path.write_text(path.read_text("utf-8").replace('"models"', '"model"'), "utf-8")
 
 
 def spoil_encoding(project: Path) -> None:
@@ -731,7 +625,7 @@ def spoil_encoding(project: Path) -> None:
     [
         (spoil_model, "its sha256 is not that of edgepack.json"),
         (spoil_golden, "says that it holds 16 bytes"),
-        (spoil_manifest, "'limits' is missing"),
+        (spoil_manifest, "'models' is missing"),
         (spoil_encoding, "README.md, line 3"),
         (lambda project: (project / "gradlew").chmod(0o644), "not executable"),
         (lambda project: (project / "gradlew").unlink(), "missing"),

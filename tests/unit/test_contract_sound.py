@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soxr
 
-from edgepack.contract import sound
+from edgepack.contract import sound, wav
 from edgepack.contract.sound import Frames, LogMel
 from edgepack.errors import EdgepackError
 from golden.make_contract import FOLDER, sha256, wave
@@ -145,3 +145,20 @@ def test_sixteen_bits_are_rounded_to_even_and_clipped() -> None:
     assert case["samples"] == [-32768, -32768, 0, 2, 2, 32767, 32767]
     whole = np.arange(-32768, 32768, dtype=np.int16)
     assert np.array_equal(sound.to_pcm16(sound.from_pcm16(whole)), whole)
+
+
+def test_recordings_are_read_and_written() -> None:
+    case = VECTORS["wav"]
+    samples = np.array(case["samples"], np.int16)
+    assert wav.write(samples, case["rate"]) == base64.b64decode(case["file"])
+    for each in case["read"]:
+        done = wav.read(base64.b64decode(each["file"]), "a file")
+        assert (done.rate, done.samples.shape[1]) == (each["rate"], each["channels"])
+        assert done.samples.ravel().tolist() == each["samples"]
+
+
+def test_files_that_are_no_recordings_are_refused() -> None:
+    for file in VECTORS["wav"]["refused"]:
+        with pytest.raises(EdgepackError) as caught:
+            wav.read(base64.b64decode(file), "a file")
+        assert caught.value.code == "E630"

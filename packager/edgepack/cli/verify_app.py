@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edgepack.errors import ANSWER_IS_NO
+
+if TYPE_CHECKING:
+    from edgepack.console import Console
+    from edgepack.verifying.ladder import Rung
 
 LEVELS = ("render", "parse", "resources", "typecheck", "test", "assemble")
 
@@ -21,8 +26,23 @@ LEVELS = ("render", "parse", "resources", "typecheck", "test", "assemble")
 def command(*, folder: Path, level: str, as_json: bool) -> int:
     """Prove that a generated app is well, without Google's and Apple's servers.
 
-    render and parse need nothing more; the others use tools that `make app-tools` sets up in a
-    checkout of edgepack. A level that could not be reached is exit code 1, never a pass.
+    DIR is one app: a folder below dist/MODEL/apps.
+
+    \b
+    render     every file is there, as its template gave it; the model has its sha256
+    parse      a real parser accepts every file; names in one file exist in the others
+    resources  aapt2 links manifest and resources; permissions are those the code asks for
+    typecheck  kotlinc or swiftc accept the code, warnings as errors
+    test       the app's core passes its own tests on this machine
+    assemble   an APK and an App Bundle are made, signed and accepted (Android)
+
+    render and parse need nothing more than edgepack. The others need a JDK 17 and the tools that
+    `make app-tools` puts together in a checkout of edgepack; nothing is downloaded here. Nothing of
+    the app is changed.
+
+    Exit code 0: every rung up to the level passed. 1: one failed, or could not run here, which is
+    never a pass. Nothing here runs on a phone or in Android Studio or Xcode: the app's own GitHub
+    workflows and its test on a device do.
 
     \b
     Example:
@@ -34,24 +54,31 @@ def command(*, folder: Path, level: str, as_json: bool) -> int:
     from edgepack.verifying import ladder, tools
 
     console = Console(json=as_json)
-
-    def tell(rung: ladder.Rung) -> None:
-        console.say(f"{rung.level:<11} {rung.verdict:<24} {rung.seconds:>7.1f} s")
-
-    climb = ladder.climb(folder, level, tell)
+    climb = ladder.climb(
+        folder, level, begun=lambda name: console.start(name, name),
+        ended=lambda rung: _tell(console, rung),
+    )  # fmt: skip
     if as_json:
         console.answer({**msgspec.to_builtins(climb), "tools": tools.versions()})
-    for rung in climb.rungs:
-        console.text(f"{rung.level:<10} {rung.verdict}")
-        for line in rung.proved:
-            console.text(f"  {line}")
-        if rung.message:
-            code = f"{rung.code} " if rung.code else ""
-            console.text(f"  {code}{rung.message}")
-            for line in rung.why.splitlines():
-                console.text(f"    {line}")
-            if rung.help:
-                console.text(f"  help: {rung.help}")
-    if not climb.passed:
-        console.text(f"level {level} was not reached")
-    return 0 if climb.passed else ANSWER_IS_NO
+    if climb.verdict == "pass":
+        console.text(f"level {level}: pass")
+        return 0
+    console.text(f"level {level}: not reached, {climb.reached or 'no rung'} was")
+    return ANSWER_IS_NO
+
+
+def _tell(console: Console, rung: Rung) -> None:
+    """A rung for people, when it is done."""
+    console.finish(rung.level)
+    line = f"{rung.level:<11} {rung.verdict:<8} {rung.seconds:>7.1f} s"
+    if console.json:
+        console.say(line)
+    console.text(line)
+    for proved in rung.proved:
+        console.text(f"  {proved}")
+    if rung.message:
+        console.text(f"  {rung.code} {rung.message}" if rung.code else f"  {rung.message}")
+    for reason in rung.why.splitlines():
+        console.text(f"    {reason}")
+    if rung.help:
+        console.text(f"  help: {rung.help}")

@@ -1,14 +1,12 @@
-"""The rung `typecheck` for Android: kotlinc with warnings as errors, several apps in one process.
+"""The rung `typecheck` for Android: the app's core, the app, its tests, as Kotlin's compiler sees them.
 
-The main code of an app is compiled against Android 14's public classes, java.* of Java 8 (which is what
-Android 8 has, as far as signatures go) and each surface of its runtime; then its unit tests and its
-tests for devices. Apps with the same sources are compiled once.
+The core and its unit tests see Java, Kotlin and org.json alone. The rest of the app sees Android 14's
+public classes and each surface of its runtime. Apps with the same sources are compiled once.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -17,23 +15,15 @@ from pathlib import Path
 
 import edgepack_templates as templates
 from edgepack.errors import EdgepackError
-from edgepack.verifying import android_resources, tools
+from edgepack.verifying import android_resources, kotlinc, tools
+from edgepack.verifying.kotlinc import Call
 from edgepack.verifying.project import Project
 
 STUBS = templates.ROOT / "stubs" / "android"
 
-# Kotlin 2.2 is what AGP 9.2 brings.
-_OPTIONS = (
-    "-no-stdlib", "-no-reflect", "-Xjdk-release=8", "-jvm-target", "1.8", "-Werror",
-    "-language-version", "2.2", "-api-version", "2.2",
-)  # fmt: skip
-_COMPILER = (
-    "kotlin-compiler", "kotlin-stdlib", "kotlin-script-runtime", "kotlin-reflect",
-    "kotlinx-coroutines-core-jvm", "annotations-13.0",
-)  # fmt: skip
-_BATCH = Path(__file__).with_name("KotlinBatch.java")
-_PARTS = ("main", "test", "androidTest")
-_PROBLEM = re.compile(r"^(?:\d+/)?(\w+/.+?: (?:error|warning): .*)", re.MULTILINE)
+_MAIN, _TEST, _DEVICE = (f"app/src/{part}/kotlin" for part in ("main", "test", "androidTest"))
+_CORE = f"{_MAIN}/dev/edgepack/app/core"
+_ANDROIDX = "stubs/androidx"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +38,7 @@ class Surface:
     jar: str = ""
 
 
-# The first of each target is what apps are tested and assembled with.
+# The first of each target is what apps are assembled with.
 SURFACES: Mapping[str, tuple[Surface, ...]] = {
     "litert": (Surface(name="our declarations of LiteRT's classes", stubs=("litert.kt",)),),
     "executorch": (
@@ -64,16 +54,6 @@ class Site:
 
     project: Project
     scratch: Path
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Call:
-    """One compilation: its name, sources relative to the batch's folder, and what it sees."""
-
-    output: str
-    sources: tuple[str, ...]
-    classpath: tuple[Path | str, ...]
-    friends: str = ""
 
 
 def check(site: Site) -> list[str]:
@@ -94,183 +74,172 @@ def check_all(sites: Sequence[Site]) -> list[list[str] | EdgepackError]:
     batch = sites[0].scratch / "kotlin"
     shutil.rmtree(batch, ignore_errors=True)
     batch.mkdir()
-    groups: dict[str, list[Site]] = {}
-    for site in sites:
-        groups.setdefault(_digest(site), []).append(site)
     calls = _stub_calls({site.project.target for site in sites}, batch)
-    planned: dict[str, list[_Call]] = {}
-    for key, members in groups.items():
-        planned[key] = _app_calls(members[0], key, batch)
-        calls += planned[key]
-    failures = _compile(calls, batch)
-    outcomes: dict[str, list[str] | EdgepackError] = {}
-    for key, members in groups.items():
-        wrong = [failures[c.output] for c in planned[key] if c.output in failures]
-        outcomes[key] = _refused(wrong[0], key) if wrong else _proved(members[0].project)
-        for site in members:
-            _keep(batch / "out" / key, site.scratch / "classes")
-            if SURFACES[site.project.target][0].stubs:
-                _keep(batch / f"out/stubs-{site.project.target}-0", classes(site, "runtime"))
-    return [outcomes[_digest(site)] for site in sites]
+    json = kotlinc.json_of_android(batch)
+    planned: dict[str, list[Call]] = {}
+    plans = [_Sources.of(site) for site in sites]
+    for site, sources in zip(sites, plans, strict=True):
+        if sources.core_key not in planned:
+            planned[sources.core_key] = _core_calls(sources, json, batch)
+            calls += planned[sources.core_key]
+        if sources.app_key not in planned:
+            planned[sources.app_key] = _app_calls(site.project.target, sources, batch)
+            calls += planned[sources.app_key]
+    failures = kotlinc.run(calls, batch)
+    outcomes: list[list[str] | EdgepackError] = []
+    for site, sources in zip(sites, plans, strict=True):
+        needed = [*planned[sources.core_key], *planned[sources.app_key]]
+        refused = [failures[call.output] for call in needed if call.output in failures]
+        outcomes.append(_refused(refused[0]) if refused else _proved(site.project, sources))
+        _keep(site, sources, batch / "out")
+    return outcomes
 
 
 def classes(site: Site, part: str) -> Path:
-    """Where the classes of main, test or androidTest are once they are compiled."""
+    """Where the classes of core, main, test or runtime are once they are compiled."""
     return site.scratch / "classes" / part
 
 
 def runtime_classes(site: Site) -> Path:
-    """Jar or folder of the runtime's classes that the app is tested and assembled with."""
-    surface = SURFACES[site.project.target][0]
-    if surface.jar:
-        part, _, name = surface.jar.partition("/")
-        return tools.part(part) / name
-    return classes(site, "runtime")
+    """Jar or folder of the runtime's classes that the app is assembled with. Raises E616."""
+    jar = SURFACES[site.project.target][0].jar
+    return _in_part(jar) if jar else classes(site, "runtime")
 
 
-def stubs(names: Sequence[str], scratch: Path) -> Path:
-    """Compile files of STUBS into a folder. Raises E613, E616."""
-    calls = _stub_calls(set(), scratch, {"more": tuple(names)})
-    failures = _compile(calls, scratch)
-    for message in failures.values():
-        raise _refused(message, "")
-    return scratch / "out" / "stubs-more"
+def stubs(names: Sequence[str], folder: Path) -> Path:
+    """Compile files of STUBS in an empty folder; where their classes are. Raises E613, E616."""
+    call = _stub_call("stubs/more", names, folder)
+    for message in kotlinc.run([call], folder).values():
+        raise _refused(message)
+    return folder / "out" / call.output
 
 
-# --- calls ---------------------------------------------------------------------------------------
+# --- sources -------------------------------------------------------------------------------------
 
 
-def _digest(site: Site) -> str:
-    """A name for the sources of an app: apps with the same one compile alike."""
-    known = hashlib.sha256(site.project.target.encode())
-    for path in _sources(site):
-        known.update(path.name.encode() + b"\0" + path.read_bytes())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sources:
+    """The Kotlin sources of an app by their names in the project, and keys that name what they hold."""
+
+    core: dict[str, Path]
+    test: dict[str, Path]
+    main: dict[str, Path]
+    device: dict[str, Path]
+    core_key: str
+    app_key: str
+
+    @classmethod
+    def of(cls, site: Site) -> _Sources:
+        """Those of a project, with the constants of its resources in main."""
+        core, test, main, device = (
+            _below(site.project.folder, name) for name in (_CORE, _TEST, _MAIN, _DEVICE)
+        )
+        main = {name: path for name, path in main.items() if name not in core}
+        main |= _below(site.scratch, android_resources.SOURCES)
+        core_key = _key("", core, test)
+        return cls(
+            core=core, test=test, main=main, device=device, core_key=core_key,
+            app_key=_key(core_key + site.project.target, main, device),
+        )  # fmt: skip
+
+
+def _below(root: Path, folder: str) -> dict[str, Path]:
+    """Sources below a folder, by their paths relative to `root`."""
+    found = sorted((root / folder).rglob("*"))
+    return {p.relative_to(root).as_posix(): p for p in found if p.suffix in (".kt", ".java")}
+
+
+def _key(start: str, *sources: Mapping[str, Path]) -> str:
+    """A name for sources: those with the same one compile alike."""
+    known = hashlib.sha256(start.encode())
+    for some in sources:
+        for name, path in some.items():
+            known.update(f"{name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     return known.hexdigest()[:16]
 
 
-def _sources(site: Site) -> list[Path]:
-    """Every Kotlin source of the app and the constants of its resources."""
-    folders = [f"app/src/{part}/kotlin" for part in _PARTS]
-    made = site.scratch / android_resources.SOURCES
-    return [*site.project.sources(".kt", *folders), *sorted(made.rglob("*.java"))]
+def _copied(sources: Mapping[str, Path], key: str, batch: Path) -> tuple[str, ...]:
+    """Copy sources into the batch; their names there.
+
+    People's own paths may hold what a classpath or the locale of a JVM cannot.
+    """
+    for name, path in sources.items():
+        copy = batch / key / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    return tuple(f"{key}/{name}" for name in sources)
 
 
-def _stub_calls(
-    targets: set[str], batch: Path, more: Mapping[str, tuple[str, ...]] | None = None
-) -> list[_Call]:
+# --- compilations --------------------------------------------------------------------------------
+
+
+def _stub_calls(targets: set[str], batch: Path) -> list[Call]:
     """Compilations of our declarations that the targets need."""
-    wanted = dict(more or {"androidx": ("androidx_test.kt",)})
+    calls = [_stub_call(_ANDROIDX, ("androidx_test.kt",), batch)]
     for target in sorted(targets):
         for number, surface in enumerate(SURFACES[target]):
             if surface.stubs:
-                wanted[f"{target}-{number}"] = surface.stubs
-    (batch / "stubs").mkdir(exist_ok=True)
-    for names in wanted.values():
-        for name in names:
-            shutil.copyfile(STUBS / name, batch / "stubs" / name)
-    return [
-        _Call(
-            output=f"stubs-{key}",
-            sources=tuple(f"stubs/{name}" for name in names),
-            classpath=tuple(_platform()),
-        )
-        for key, names in wanted.items()
-    ]
-
-
-def _app_calls(site: Site, key: str, batch: Path) -> list[_Call]:
-    """Compilations of one app, its sources copied beside the batch's arguments.
-
-    Paths of people's own may hold what a classpath or the JVM's locale cannot.
-    """
-    found: dict[str, tuple[str, ...]] = {}
-    for part in _PARTS:
-        folder = site.project.folder / f"app/src/{part}/kotlin"
-        found[part] = _copied(
-            site.project.sources(".kt", f"app/src/{part}/kotlin"), folder, f"{key}/{part}", batch
-        )
-    made = site.scratch / android_resources.SOURCES
-    resources = _copied(sorted(made.rglob("*.java")), made, f"{key}/gen", batch)
-    calls = []
-    for number, surface in enumerate(SURFACES[site.project.target]):
-        calls.append(
-            _Call(
-                output=f"{key}/main" if number == 0 else f"{key}/main-{number}",
-                sources=(*found["main"], *resources),
-                classpath=(*_platform(), _surface(site.project.target, number, surface)),
-            )
-        )
-    junit = [tools.part("junit") / name for name in ("junit4.jar", "hamcrest.jar")]
-    main = f"out/{key}/main"
-    for part, sees in (("test", ()), ("androidTest", ("out/stubs-androidx",))):
-        if found[part]:
-            path = (*_platform(), main, *junit, *sees)
-            calls.append(
-                _Call(output=f"{key}/{part}", sources=found[part], classpath=path, friends=main)
-            )
+                calls.append(_stub_call(f"stubs/{target}-{number}", surface.stubs, batch))
     return calls
 
 
-def _copied(paths: Sequence[Path], folder: Path, where: str, batch: Path) -> tuple[str, ...]:
-    """Copy sources below a folder into the batch; their names there."""
-    names = []
-    for path in paths:
-        name = f"{where}/{path.relative_to(folder).as_posix()}"
-        (batch / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, batch / name)
-        names.append(name)
-    return tuple(names)
+def _stub_call(output: str, names: Sequence[str], batch: Path) -> Call:
+    """The compilation of files of STUBS, which are copied into the batch."""
+    sources = _copied({name: STUBS / name for name in names}, "declarations", batch)
+    return Call(output=output, sources=sources, classpath=kotlinc.android())
 
 
-def _platform() -> list[Path]:
-    """What every app sees: Android's classes and Kotlin's library. Raises E616."""
-    android, kotlin = tools.part("android"), tools.part("kotlin")
-    return [
-        android / "android-34.jar", android / "android-23.jar", kotlin / "lib/kotlin-stdlib.jar",
-    ]  # fmt: skip
+def _core_calls(sources: _Sources, json: Path, batch: Path) -> list[Call]:
+    """Compilations of the core and its unit tests."""
+    key = sources.core_key
+    core, test = (_copied(part, key, batch) for part in (sources.core, sources.test))
+    calls = [Call(output=f"{key}/core", sources=core, classpath=(json,))]
+    if test:
+        seen: list[Path | str] = [json, f"out/{key}/core", *_junit()]
+        own = f"{key}/core"
+        calls.append(Call(output=f"{key}/test", sources=test, classpath=tuple(seen), friend=own))
+    return calls
 
 
-def _surface(target: str, number: int, surface: Surface) -> Path | str:
-    """Where the classes of a surface are."""
-    if surface.jar:
-        part, _, name = surface.jar.partition("/")
-        return tools.part(part) / name
-    return f"out/stubs-{target}-{number}"
+def _app_calls(target: str, sources: _Sources, batch: Path) -> list[Call]:
+    """Compilations of the rest of the app with each surface, and of its tests for devices."""
+    key, core = sources.app_key, f"{sources.core_key}/core"
+    main, device = (_copied(part, key, batch) for part in (sources.main, sources.device))
+    calls = []
+    for number, surface in enumerate(SURFACES[target]):
+        runtime: Path | str = f"out/stubs/{target}-{number}"
+        if surface.jar:
+            runtime = _in_part(surface.jar)
+        seen = [*kotlinc.android(), f"out/{core}", runtime]
+        output = f"{key}/main" if number == 0 else f"{key}/main-{number}"
+        calls.append(Call(output=output, sources=main, classpath=tuple(seen), friend=core))
+    if device:
+        made = [f"out/{core}", f"out/{key}/main", f"out/{_ANDROIDX}"]
+        seen = [*kotlinc.android(), *made, *_junit()]
+        calls.append(
+            Call(
+                output=f"{key}/device", sources=device, classpath=tuple(seen), friend=f"{key}/main"
+            )
+        )  # fmt: skip
+    return calls
 
 
-# --- the compiler --------------------------------------------------------------------------------
+def _junit() -> tuple[Path, ...]:
+    return tuple(tools.part("junit") / name for name in ("junit4.jar", "hamcrest.jar"))
 
 
-def _compile(calls: Sequence[_Call], batch: Path) -> dict[str, str]:
-    """Run the compilations; output to message of those that failed. Raises E616."""
-    lines: list[str] = []
-    for call in calls:
-        path = os.pathsep.join(str(p) for p in call.classpath)
-        friends = [f"-Xfriend-paths={call.friends}"] if call.friends else []
-        lines += [*_OPTIONS, *friends, "-cp", path, "-d", f"out/{call.output}", *call.sources, ""]
-    (batch / "calls").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    library = tools.part("kotlin") / "lib"
-    done = tools.java(
-        "-Dkotlin.environment.keepalive=true", _BATCH, "calls",
-        classpath=[library / f"{name}.jar" for name in _COMPILER], cwd=batch,
-    )  # fmt: skip
-    codes = [int(line) for line in done.out.split()]
-    if done.code or len(codes) != len(calls):
-        raise tools.missing("kotlinc", f"it ended with code {done.code}: {done.text[-2000:]}")
-    return {
-        call.output: (batch / f"calls.{number}.log").read_text("utf-8")
-        for number, (call, code) in enumerate(zip(calls, codes, strict=True))
-        if code
-    }
+def _in_part(jar: str) -> Path:
+    """A jar of a part of the tools. Raises E616."""
+    part, _, name = jar.partition("/")
+    return tools.part(part) / name
 
 
-def _refused(message: str, key: str) -> EdgepackError:
-    """The error for an app that the compiler refuses; its paths are those of the project."""
-    lines = [
-        re.sub(r"/gen/", "/R/", line.replace(f"{key}/main/", "").replace(f"{key}/", ""))
-        for line in message.splitlines()
-        if line.strip()
-    ]
+# --- outcomes ------------------------------------------------------------------------------------
+
+
+def _refused(message: str) -> EdgepackError:
+    """The error for code that the compiler refuses; its paths are those of the project."""
+    lines = [re.sub(r"^[0-9a-f]{16}/", "", line) for line in message.splitlines() if line.strip()]
     return EdgepackError(
         "E613",
         "kotlinc refuses the app's code",
@@ -279,19 +248,28 @@ def _refused(message: str, key: str) -> EdgepackError:
     )
 
 
-def _proved(project: Project) -> list[str]:
+def _proved(project: Project, sources: _Sources) -> list[str]:
     """What a successful compilation says."""
-    counts = {part: len(project.sources(".kt", f"app/src/{part}/kotlin")) for part in _PARTS}
-    files = ", ".join(f"{count} of {part}" for part, count in counts.items())
+    core, test, main, device = (
+        len(part) for part in (sources.core, sources.test, sources.main, sources.device)
+    )
     return [
-        f"kotlinc with warnings as errors, language 2.2: {files}",
-        "against Android 14's public classes and java.* of Java 8",
-        *(f"against {surface.name}" for surface in SURFACES[project.target]),
+        "kotlinc with warnings as errors, language 2.2",
+        f"{core} files of the core, {test} of its tests: against java.* of Java 8 and org.json",
+        f"{main} of the app, {device} of its tests for devices: against Android 14's public classes",
+        *(f"the app against {surface.name}" for surface in SURFACES[project.target]),
     ]
 
 
-def _keep(made: Path, place: Path) -> None:
+def _keep(site: Site, sources: _Sources, out: Path) -> None:
     """Copy the classes of an app to where its other rungs look for them."""
-    shutil.rmtree(place, ignore_errors=True)
-    if made.is_dir():
-        shutil.copytree(made, place)
+    target = site.project.target
+    shutil.rmtree(site.scratch / "classes", ignore_errors=True)
+    for part, made in (
+        ("core", f"{sources.core_key}/core"),
+        ("test", f"{sources.core_key}/test"),
+        ("main", f"{sources.app_key}/main"),
+        ("runtime", f"stubs/{target}-0"),
+    ):
+        if (out / made).is_dir():
+            shutil.copytree(out / made, classes(site, part))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from edgepack.errors import EdgepackError
-from edgepack.verifying import kotlin, tools
+from edgepack.verifying import kotlin, kotlinc, tools
 from edgepack.verifying.kotlin import Site
 
 
@@ -26,11 +26,11 @@ def check(site: Site) -> list[str]:
             why=f"no class below {compiled.name} ends in Test",
             help="restore app/src/test from the template",
         )
-    junit, library = tools.part("junit"), tools.part("kotlin") / "lib"
+    junit = tools.part("junit")
     classpath = [
-        compiled, kotlin.classes(site, "main"), site.project.folder / "app/src/test/resources",
+        compiled, kotlin.classes(site, "core"), site.project.folder / "app/src/test/resources",
         junit / "junit4.jar", junit / "hamcrest.jar", junit / "json.jar",
-        library / "kotlin-stdlib.jar", tools.part("android") / "android-34.jar",
+        kotlinc.library(),
     ]  # fmt: skip
     done = tools.java("org.junit.runner.JUnitCore", *names, classpath=classpath, cwd=site.scratch)
     passed = re.search(r"^OK \((\d+) tests?\)", done.out, re.MULTILINE)

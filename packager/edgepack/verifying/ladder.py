@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from time import monotonic
 from typing import Literal
@@ -19,12 +20,13 @@ from msgspec import Struct
 from edgepack.errors import EdgepackError
 from edgepack.verifying import (
     android_resources,
-    apple,
+    apple_resources,
     kotlin,
     kotlin_tests,
     packages,
     parsed,
     rendered,
+    swift,
 )
 from edgepack.verifying.kotlin import Site
 from edgepack.verifying.project import Checked, recognize
@@ -49,19 +51,19 @@ class Rung(Struct, frozen=True, kw_only=True):
 
 
 class Climb(Struct, frozen=True, kw_only=True):
-    """How far up the ladder an app came. reached: the highest level below which all passed, or ""."""
+    """How far up the ladder an app came.
+
+    reached: the highest level up to which all passed, or "". verdict: fail when a rung failed, else
+    not-run when one could not run.
+    """
 
     app: str
     platform: str
     target: str
     level: str
     reached: str
+    verdict: Verdict
     rungs: list[Rung]
-
-    @property
-    def passed(self) -> bool:
-        """Whether every rung up to the asked level passed."""
-        return all(rung.verdict == "pass" for rung in self.rungs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +74,14 @@ class _Step:
     needs: tuple[str, ...] = ()
 
 
-def climb(folder: Path, level: str, told: Callable[[Rung], None] = lambda _: None) -> Climb:
-    """Check the app in `folder` up to a level; each rung is told when it is done.
+def climb(
+    folder: Path,
+    level: str,
+    *,
+    begun: Callable[[str], None] = lambda _: None,
+    ended: Callable[[Rung], None] = lambda _: None,
+) -> Climb:
+    """Check the app in `folder` up to a level, telling of each rung as it begins and ends.
 
     Raises E610 or E611 when the folder holds no app whose manifest can be read.
     """
@@ -83,20 +91,30 @@ def climb(folder: Path, level: str, told: Callable[[Rung], None] = lambda _: Non
     try:
         site = Site(project=project, scratch=scratch)
         for name in LEVELS[: LEVELS.index(level) + 1]:
+            begun(name)
             rung = _step_on(name, _STEPS[project.platform][name], site, rungs)
             rungs.append(rung)
-            told(rung)
+            ended(rung)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    reached = ""
-    for rung in rungs:
-        if rung.verdict != "pass":
-            break
-        reached = rung.level
     return Climb(
-        app=folder.name, platform=project.platform, target=project.target, level=level,
-        reached=reached, rungs=rungs,
+        app=str(folder), platform=project.platform, target=project.target, level=level,
+        reached=_reached(rungs), verdict=_verdict(rungs), rungs=rungs,
     )  # fmt: skip
+
+
+def _reached(rungs: list[Rung]) -> str:
+    """The last level up to which every rung passed, "" for none."""
+    passed = takewhile(lambda rung: rung.verdict == "pass", rungs)
+    return ([""] + [rung.level for rung in passed])[-1]
+
+
+def _verdict(rungs: list[Rung]) -> Verdict:
+    """The verdict on all rungs together."""
+    verdicts = {rung.verdict for rung in rungs}
+    if "fail" in verdicts:
+        return "fail"
+    return "not-run" if "not-run" in verdicts else "pass"
 
 
 def _step_on(name: str, step: _Step, site: Site, below: list[Rung]) -> Rung:
@@ -158,9 +176,9 @@ _STEPS: Mapping[str, Mapping[str, _Step]] = {
     "ios": {
         "render": _Step(check=_render),
         "parse": _Step(check=_parse),
-        "resources": _Step(check=lambda s: apple.check_resources(s.project)),
-        "typecheck": _Step(check=lambda s: apple.check_types(s.project, s.scratch)),
-        "test": _Step(check=lambda s: apple.check_core(s.project, s.scratch)),
+        "resources": _Step(check=lambda s: apple_resources.check(s.project)),
+        "typecheck": _Step(check=lambda s: swift.check_types(s.project, s.scratch)),
+        "test": _Step(check=lambda s: swift.check_core(s.project, s.scratch)),
         "assemble": _Step(check=_no_assembly),
     },
 }

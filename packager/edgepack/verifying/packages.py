@@ -216,6 +216,7 @@ def _program(site: Site) -> list[Path]:
     """Jars of the app's classes, of its runtime's, and of what those need."""
     made = []
     folders = {
+        "core.jar": kotlin.classes(site, "core"),
         "main.jar": kotlin.classes(site, "main"),
         "runtime.jar": kotlin.runtime_classes(site),
     }

@@ -57,6 +57,7 @@ class Checked:
 
 def recognize(folder: Path) -> Project:
     """The project in a folder. Raises E611 when there is none, E610 when its manifest is wrong."""
+    folder = folder.absolute()
     for platform in ("android", "ios"):
         template = templates.read(platform)
         path = folder / template.payload / "edgepack.json"

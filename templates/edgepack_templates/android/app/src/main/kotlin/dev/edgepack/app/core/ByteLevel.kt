@@ -20,13 +20,14 @@ class ByteLevel(pieces: ByteArray) : Decoder {
     }
 
     private companion object {
-        /** Bytes that do not stand for themselves; they are written as U+0100 and up, in their order. */
-        val OTHERS = (0..255).filter { it !in 0x21..0x7E && it !in 0xA1..0xAC && it !in 0xAE..0xFF }
+        /** Bytes that do not stand for themselves are written as U+0100 and up, in their order. */
+        val BYTES: IntArray = IntArray(256) { if (it in 0x21..0x7E || it in 0xA1..0xAC || it in 0xAE..0xFF) it else -1 }
+            .let { own -> own + (0..255).filter { own[it] < 0 } }
 
         fun byteOf(character: Char): Int {
-            val code = character.code
-            val byte = if (code < 256) code.takeIf { it !in OTHERS } else OTHERS.getOrNull(code - 256)
-            return requireNotNull(byte) { "$character stands for no byte" }
+            val byte = BYTES.getOrElse(character.code) { -1 }
+            require(byte >= 0) { "$character stands for no byte" }
+            return byte
         }
     }
 }

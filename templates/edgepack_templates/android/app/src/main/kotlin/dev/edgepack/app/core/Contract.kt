@@ -48,17 +48,17 @@ fun readLogMel(entry: JSONObject): LogMel = LogMel(
     bandsFirst = choice(entry, "layout", "bands-first", "frames-first") == "bands-first",
 )
 
-/** What encodes text; `open` gives a file beside the manifest by its name. */
-fun readEncoder(entry: JSONObject, open: (String) -> ByteArray): Encoder = when (val type = entry.getString("type")) {
-    "unigram" -> Unigram(readUnigram(entry), open)
-    "wordpiece" -> WordPiece(readWordPiece(entry), open)
+/** What encodes text; `read` gives a file beside the manifest by its name. */
+fun readEncoder(entry: JSONObject, read: (String) -> ByteArray): Encoder = when (val type = entry.getString("type")) {
+    "unigram" -> Unigram(readUnigram(entry), read)
+    "wordpiece" -> WordPiece(readWordPiece(entry), read)
     else -> throw IllegalArgumentException("a tokenizer of type $type encodes no text")
 }
 
-/** What decodes ids; `open` gives a file beside the manifest by its name. */
-fun readDecoder(entry: JSONObject, open: (String) -> ByteArray): Decoder = when (val type = entry.getString("type")) {
-    "unigram" -> Unigram(readUnigram(entry), open)
-    "byte-level" -> ByteLevel(open(entry.getString("pieces")))
+/** What decodes ids; `read` gives a file beside the manifest by its name. */
+fun readDecoder(entry: JSONObject, read: (String) -> ByteArray): Decoder = when (val type = entry.getString("type")) {
+    "unigram" -> Unigram(readUnigram(entry), read)
+    "byte-level" -> ByteLevel(read(entry.getString("pieces")))
     else -> throw IllegalArgumentException("a tokenizer of type $type decodes no ids")
 }
 

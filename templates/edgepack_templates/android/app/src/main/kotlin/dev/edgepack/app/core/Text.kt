@@ -134,23 +134,42 @@ private fun trailing(lead: Int, place: Int): IntRange = when {
     else -> 0x80..0xBF
 }
 
-/** Sequences of code points and a number for each, walked character by character. */
-internal class Trie(expected: Int) {
-    private val nodes = HashMap<Long, Int>(4 * expected)
-    private val values = HashMap<Int, Int>()
+/**
+ * Sequences of code points and a number for each, walked character by character.
+ *
+ * Steps lie in an open hash table: the node and the code point, and the node they lead to.
+ */
+internal class Trie {
+    private var steps = LongArray(1024) { -1 }
+    private var nodes = IntArray(1024)
+    private var values = IntArray(512) { -1 }
     private var count = 1
 
     fun add(key: IntArray, value: Int) {
         var node = 0
-        for (code in key) node = nodes.getOrPut(place(node, code)) { count++ }
+        for (code in key) {
+            val place = place(steps, node, code)
+            if (steps[place] < 0) {
+                steps[place] = stepOf(node, code)
+                nodes[place] = count
+                node = count
+                count += 1
+                if (count == values.size) grow()
+            } else {
+                node = nodes[place]
+            }
+        }
         values[node] = value
     }
 
     /** The node behind `node` and a character, -1 if there is none; 0 is the root. */
-    fun step(node: Int, code: Int): Int = nodes[place(node, code)] ?: -1
+    fun step(node: Int, code: Int): Int {
+        val place = place(steps, node, code)
+        return if (steps[place] < 0) -1 else nodes[place]
+    }
 
     /** The number of the sequence that ends at a node, -1 if none does. */
-    fun value(node: Int): Int = values[node] ?: -1
+    fun value(node: Int): Int = values[node]
 
     /** The number of the longest sequence that begins at a place and its length, (-1, 0) if none does. */
     fun longest(text: IntArray, start: Int): Pair<Int, Int> {
@@ -164,5 +183,28 @@ internal class Trie(expected: Int) {
         return found
     }
 
-    private fun place(node: Int, code: Int): Long = node.toLong() shl 21 or code.toLong()
+    /** Twice the room; half of the table stays free. */
+    private fun grow() {
+        val roomier = LongArray(2 * steps.size) { -1 }
+        val moved = IntArray(2 * steps.size)
+        for (index in steps.indices) {
+            if (steps[index] < 0) continue
+            val place = place(roomier, (steps[index] shr 21).toInt(), (steps[index] and 0x1FFFFF).toInt())
+            roomier[place] = steps[index]
+            moved[place] = nodes[index]
+        }
+        steps = roomier
+        nodes = moved
+        values = IntArray(2 * values.size) { if (it < values.size) values[it] else -1 }
+    }
+
+    /** Where a step lies, or would lie. */
+    private fun place(table: LongArray, node: Int, code: Int): Int {
+        val wanted = stepOf(node, code)
+        var place = (wanted * -0x61C8864680B583EBL ushr 32).toInt() and (table.size - 1)
+        while (table[place] >= 0 && table[place] != wanted) place = (place + 1) and (table.size - 1)
+        return place
+    }
+
+    private fun stepOf(node: Int, code: Int): Long = node.toLong() shl 21 or code.toLong()
 }

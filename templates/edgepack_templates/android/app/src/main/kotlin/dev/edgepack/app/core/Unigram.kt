@@ -20,21 +20,22 @@ private const val FARTHEST = 100_000f
  * SentencePiece's unigram model: the best split of a text by Viterbi, and text from ids.
  *
  * Scores are added as 32-bit floats in SentencePiece's own order, so that ties fall as there.
- * `open` gives a file by its name. Source: sentencepiece 0.2.3, unigram_model.cc and normalizer.cc.
+ * `read` gives a file by its name. Source: sentencepiece 0.2.3, unigram_model.cc and normalizer.cc.
  */
-class Unigram(private val settings: UnigramSettings, open: (String) -> ByteArray) : Encoder, Decoder {
-    private val pieces = readPieces(open(settings.pieces))
-    private val rules = if (settings.rules.isEmpty()) emptyList() else readRules(open(settings.rules))
+class Unigram(private val settings: UnigramSettings, read: (String) -> ByteArray) : Encoder, Decoder {
+    private val pieces = readPieces(read(settings.pieces))
+    private val rules = if (settings.rules.isEmpty()) emptyList() else readRules(read(settings.rules))
     private val scores = FloatArray(pieces.size) { score(pieces[it]) }
     private val known = trie(pieces.map { it.text }) { pieces[it].kind == "normal" || pieces[it].kind == "user" }
     private val users = trie(pieces.map { it.text }) { pieces[it].kind == "user" }
     private val replaced = trie(rules.map { it.first }) { true }
     private val replacements = rules.map { codePointsOf(it.second) }
     private val unknown = pieces.indexOfFirst { it.kind == "unknown" }
-    private val byteIds = IntArray(256) { byte -> pieces.indexOfFirst { it.kind == "byte" && byteOf(it) == byte } }
+    private val byteIds = IntArray(256) { -1 }
     private val unknownScore: Float
 
     init {
+        pieces.forEachIndexed { id, piece -> if (piece.kind == "byte") byteIds[byteOf(piece)] = id }
         val normal = pieces.filter { it.kind == "normal" }
         require(unknown >= 0 && normal.isNotEmpty() && (!settings.byteFallback || byteIds.all { it >= 0 })) {
             "${settings.pieces} lacks pieces that the tokenizer needs"
@@ -164,7 +165,7 @@ class Unigram(private val settings: UnigramSettings, open: (String) -> ByteArray
 
     private companion object {
         fun trie(texts: List<String>, wanted: (Int) -> Boolean): Trie {
-            val trie = Trie(texts.size)
+            val trie = Trie()
             texts.forEachIndexed { index, text -> if (wanted(index)) trie.add(codePointsOf(text), index) }
             return trie
         }

@@ -14,16 +14,16 @@ class WordPieceSettings(
 /**
  * BERT's word pieces: characters folded and split by a table, words cut from the front.
  *
- * `open` gives a file by its name. Source: google-research/bert, tokenization.py.
+ * `read` gives a file by its name. Source: google-research/bert, tokenization.py.
  */
-class WordPiece(private val settings: WordPieceSettings, open: (String) -> ByteArray) : Encoder {
-    private val characters = Characters(open(settings.characters))
-    private val first = Trie(1024)
-    private val next = Trie(1024)
+class WordPiece(private val settings: WordPieceSettings, read: (String) -> ByteArray) : Encoder {
+    private val characters = Characters(read(settings.characters))
+    private val first = Trie()
+    private val next = Trie()
     private val unknown: Int
 
     init {
-        val pieces = readPieces(open(settings.pieces))
+        val pieces = readPieces(read(settings.pieces))
         unknown = pieces.indexOfLast { it.text == settings.unknown }
         require(unknown >= 0) { "${settings.pieces} has no ${settings.unknown}" }
         pieces.forEachIndexed { id, piece ->

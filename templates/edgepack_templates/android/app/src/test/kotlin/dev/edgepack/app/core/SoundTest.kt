@@ -68,6 +68,23 @@ class SoundTest {
     }
 
     @Test
+    fun recordingsAreReadAndWritten() {
+        val case = vectors.getJSONObject("wav")
+        val samples = intsOf(case.getJSONArray("samples")).map { it.toShort() }.toShortArray()
+        assertArrayEquals(bytesOf(case.getString("file")), writeWav(samples, case.getInt("rate")))
+        for (each in objectsOf(case.getJSONArray("read"))) {
+            val done = readWav(bytesOf(each.getString("file")))
+            assertEquals(listOf(each.getInt("rate"), each.getInt("channels")), listOf(done.rate, done.channels))
+            assertEquals(intsOf(each.getJSONArray("samples")), done.samples.map { it.toInt() })
+        }
+        val refused = case.getJSONArray("refused")
+        for (place in 0 until refused.length()) {
+            val file = bytesOf(refused.getString(place))
+            assertThrows("file $place", IllegalArgumentException::class.java) { readWav(file) }
+        }
+    }
+
+    @Test
     fun transformsOfAnySizeAreRight() {
         for (size in listOf(1, 2, 3, 12, 17, 64, 97, 400)) {
             val samples = DoubleArray(size) { sin(it * it + 1.0) }

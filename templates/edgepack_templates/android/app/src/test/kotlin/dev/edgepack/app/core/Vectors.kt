@@ -45,9 +45,11 @@ fun digestOf(values: List<FloatArray>): String = digestOf(
     stored(values.flatMap { it.asList() }.map { it.toDouble() }.toDoubleArray(), DType.FLOAT32),
 )
 
+fun bytesOf(packed: String): ByteArray = Base64.getDecoder().decode(packed)
+
 /** Little-endian floats in base64. */
 fun unpacked(packed: String): FloatArray {
-    val bytes = ByteBuffer.wrap(Base64.getDecoder().decode(packed)).order(ByteOrder.LITTLE_ENDIAN)
+    val bytes = ByteBuffer.wrap(bytesOf(packed)).order(ByteOrder.LITTLE_ENDIAN)
     return FloatArray(bytes.remaining() / 4) { bytes.getFloat() }
 }
 
