@@ -112,8 +112,9 @@ def _variant_of(loaded: Loaded, platform: str, model: Offered) -> Variant:
     chosen = asked or _default_variant(platform, model.variants)
     found = candidates.get(f"{model.prefix}{chosen}") or candidates.get(str(chosen))
     if found is None:
+        of = f" of the model {model.name!r}" if model.prefix else ""
         raise problem(
-            loaded, "E110", f"the {platform} app's variant {chosen!r} is not built",
+            loaded, "E110", f"the {platform} app's variant {chosen!r}{of} is not built",
             ("apps", platform, "variant"), why="is not among the variants for this platform",
             help=suggestion(str(chosen), list(candidates))
             or f"Built for {platform}: {', '.join(candidates) or 'none'}.",

@@ -14,7 +14,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgepack import app_names, golden_cases
+from edgepack import app_names, generated, golden_cases
 from edgepack.errors import EdgepackError
 from edgepack.verdict import GOLDEN_CASES
 from edgepack.wire import digest
@@ -77,7 +77,7 @@ def render(app: App, models: Sequence[Packed], task: Task, out: Path) -> None:
     E608 when `out` holds something; OSError when it cannot be written.
     """
     recipe = models[0].recipe
-    template, target = _served(app, models)
+    template, target = _served(app, models, task)
     app_names.check(app.platform, app.id, app.name)
     for model in models:
         _check_signature(model.artifact.signature, target)
@@ -110,11 +110,14 @@ def render(app: App, models: Sequence[Packed], task: Task, out: Path) -> None:
         "manifest": manifest,
         "minimum_ios": _minimum_ios(template, recipe),
         "payload": template.payload,
+        "permissions": template.tasks[task.value["kind"]].permissions,
         "runtime": target.runtime,
+        "screen": template.tasks[task.value["kind"]].screen,
         "target": recipe.target,
         "versions": template.versions,
     }
     _fill(app.platform, template, values, out)
+    generated.write_listing(out)
 
 
 def _stems(names: Sequence[str]) -> list[str]:
@@ -158,7 +161,9 @@ def _put_model(
 # --- what is refused -----------------------------------------------------------------------------
 
 
-def _served(app: App, models: Sequence[Packed]) -> tuple[templates.Template, templates.Target]:
+def _served(
+    app: App, models: Sequence[Packed], task: Task
+) -> tuple[templates.Template, templates.Target]:
     """The template and its part for the models' target. Raises E603."""
     import edgepack_templates as templates
 
@@ -172,6 +177,14 @@ def _served(app: App, models: Sequence[Packed]) -> tuple[templates.Template, tem
             f"an {app.platform} app cannot run {wanted} models",
             why=f"its template knows {served}",
             help=f"build the model for {served}, or choose another variant than {models[0].variant}",
+        )
+    kind = task.value["kind"]
+    if kind not in template.tasks:
+        raise EdgepackError(
+            "E603",
+            f"there is no {app.platform} app for the task {kind}",
+            why=f"its template knows {', '.join(template.tasks)}",
+            help="choose another task, or generic",
         )
     for model in models:
         if model.recipe.target != wanted or not model.artifact.file.endswith(target.suffix):

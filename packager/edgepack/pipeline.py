@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,13 +71,7 @@ def build(plan: BuildPlan, console: Console, slots: int, cache: Path | None = No
     slots: processes at once. cache: folder of the store, None for the user's.
     """
     started = time.monotonic()
-    digests = [source_files.check(model.model) for model in plan.models]
-    environments = make_environments(plan, console)
-    with opened(plan, environments, console, slots, cache) as b:
-        built = [
-            _built(replace(b, plan=model), found)
-            for model, found in zip(plan.models, digests, strict=True)
-        ]
+    with _everything(plan, console, slots, cache) as (b, built):
         made = [m for one in built for m in one.made]
         apps = [] if _failed(made) else _apps(built)
         manifest = _manifest(built, apps)
@@ -89,6 +83,53 @@ def build(plan: BuildPlan, console: Console, slots: int, cache: Path | None = No
     return Outcome(
         manifest=manifest, report=report, folder=folder, seconds=time.monotonic() - started
     )
+
+
+def apps(
+    plan: BuildPlan, console: Console, slots: int, put: Callable[[AppPlan, Path], None]
+) -> list[ParityReport]:
+    """The apps of a plan and nothing besides; the verdicts on what they carry. Raises EdgepackError.
+
+    put: called with each app and the folder of its project, unless a verdict is "fail".
+    """
+    with _everything(_for_apps(plan), console, slots, None) as (_, built):
+        made = [m for one in built for m in one.made]
+        if not _failed(made):
+            for wanted, entry in _apps(built):
+                put(wanted, entry.path("app"))
+        return [m.parity for m in made]
+
+
+def _for_apps(plan: BuildPlan) -> BuildPlan:
+    """The plan with the models and variants that its apps carry, and no other."""
+    carried = {variant for app in plan.apps for variant in app.variants}
+    models = [
+        replace(model, variants=tuple(v for v in model.variants if v.id in carried))
+        for model in plan.models
+    ]
+    models = [model for model in models if model.variants]
+    targets = [registry.find(v.recipe.target).target for m in models for v in m.variants]
+    names = {registry.environment_of_sources()[0].name}
+    names |= {spec.name for target in targets for spec in (target.convert_in, target.run_in)}
+    environments = tuple(e for e in plan.environments if e.name in names)
+    return replace(plan, models=tuple(models), environments=environments)
+
+
+@contextlib.contextmanager
+def _everything(
+    plan: BuildPlan, console: Console, slots: int, cache: Path | None
+) -> Iterator[tuple[Build, list[Built]]]:
+    """Every model exported, converted, run and compared."""
+    digests = [source_files.check(model.model) for model in plan.models]
+    environments = make_environments(plan, console)
+    with opened(plan, environments, console, slots, cache) as b:
+        yield (
+            b,
+            [
+                _built(replace(b, plan=model), found)
+                for model, found in zip(plan.models, digests, strict=True)
+            ],
+        )
 
 
 @contextlib.contextmanager

@@ -43,7 +43,14 @@ class Detector(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     carried: tuple[Carried, ...] = ()
 
 
-class ImageClassification(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ImageClassification(
+    Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag="image-classification",
+    tag_field="task",
+):
     """[tasks.image-classification]: a photo, and the likeliest of named classes.
 
     labels: file with the names, one a line. model: needed where there are several.
@@ -57,7 +64,9 @@ class ImageClassification(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     top: Positive = 5
 
 
-class Voice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Voice(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="voice", tag_field="task"
+):
     """[tasks.voice]: speech to text. A detector finds speech, an encoder hears it, a decoder writes.
 
     encoder: name of the model that takes the spectrogram. vocabulary: the decoder's byte-level tokens:
@@ -73,7 +82,14 @@ class Voice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     speech: Speech = Speech()
 
 
-class Translation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Translation(
+    Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag="translation",
+    tag_field="task",
+):
     """[tasks.translation]: text to text. The encoder takes the tokens of a text, the decoder writes another.
 
     encoder: name of the model; tokens, mask: its inputs, mask "" if it has none. tokenizer: a SentencePiece

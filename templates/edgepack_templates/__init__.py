@@ -47,9 +47,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What an app does, as far as its template is concerned. only: files that tasks without them lack."""
+    """What an app does, as far as its template is concerned.
 
+    screen: class that starts. only: files that other tasks lack. permissions: those that the app asks
+    people for.
+    """
+
+    screen: str
     only: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

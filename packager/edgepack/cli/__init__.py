@@ -14,6 +14,7 @@ from edgepack.errors import ANSWER_IS_NO, BUG, INTERRUPTED, EdgepackError
 
 COMMANDS = {
     "build": "Convert, quantize, verify and package a model.",
+    "app": "Generate an app project to work on, or bring one up to date.",
     "init": "Write an edgepack.toml for a model.",
     "inspect": "Show what a model or an artifact takes and gives.",
     "validate": "Compare an artifact with its source model.",

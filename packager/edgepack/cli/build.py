@@ -11,6 +11,7 @@ import click
 from edgepack.errors import ANSWER_IS_NO
 
 AS_CONFIGURED = "as-configured"
+TASKS = ("generic", "image-classification", "voice", "translation")
 
 
 @click.command("build")
@@ -29,7 +30,7 @@ AS_CONFIGURED = "as-configured"
 @click.option("--validation", metavar="DIR|GLOB|FILE.py:FUNCTION", help="Validation samples.")
 @click.option(
     "--app", is_flag=False, flag_value=AS_CONFIGURED, metavar="[TASK]",
-    type=click.Choice([AS_CONFIGURED, "generic", "image-classification", "voice", "translation"]),
+    type=click.Choice([AS_CONFIGURED, *TASKS]),
     help="Generate an app project for each platform. TASK: generic, image-classification, voice, "
     "translation.  [default: as edgepack.toml says, else generic]",
 )  # fmt: skip

@@ -49,9 +49,22 @@ def config_of(flags: dict[str, Any]) -> Loaded:
         changes["targets"] = _targets(base, flags["targets"], flags["precisions"])
         changes["apps"] = _still_built(base, changes["targets"])
     if flags.get("app"):
-        changes["apps"] = _apps(base, changes.get("targets", base.targets), flags["app"])
+        platforms = _platforms(changes.get("targets", base.targets))
+        changes["apps"] = _apps(base, flags["app"], platforms)
     if flags.get("allow"):
         changes["allow"] = sorted({*base.allow, *flags["allow"]})
+    return msgspec.structs.replace(loaded, config=msgspec.structs.replace(base, **changes))
+
+
+def app_config_of(flags: dict[str, Any]) -> Loaded:
+    """The config of MODEL with one app, as flags say. Raises what `config.load` raises."""
+    loaded = loaded_from(flags.get("model"))
+    base, platform = loaded.config, flags["platform"]
+    (settings,) = _apps(base, flags["task"], (platform,)).values()
+    given = {"variant": flags["variant"], "id": flags["app_id"], "name": flags["name"]}
+    settings = msgspec.structs.replace(settings, **{k: v for k, v in given.items() if v})
+    changes: dict[str, Any] = {"apps": {platform: settings}, **_model_changes(base, flags)}
+    changes["allow"] = sorted({*base.allow, *flags["allow"]})
     return msgspec.structs.replace(loaded, config=msgspec.structs.replace(base, **changes))
 
 
@@ -172,17 +185,21 @@ def _check_precision(target: str, precision: str) -> None:
         )
 
 
-def _apps(base: Config, targets: dict[str, Any], task: str) -> dict[str, AppSettings]:
-    """An app for each platform that the chosen targets serve, with its settings from the file.
+def _platforms(targets: dict[str, Any]) -> tuple[str, ...]:
+    """The platforms that the chosen targets serve."""
+    names = list(targets) or ["litert", "coreml"]
+    platforms = {p for n in names for p in registry.find(n).target.default_for}
+    return tuple(sorted(platforms or {p for n in names for p in registry.find(n).target.platforms}))
+
+
+def _apps(base: Config, task: str, platforms: tuple[str, ...]) -> dict[str, AppSettings]:
+    """An app for each platform, with its settings from the file.
 
     task: "as-configured" for that of the file, or of the file's other app.
     """
-    names = list(targets) or ["litert", "coreml"]
-    platforms = {p for n in names for p in registry.find(n).target.default_for}
-    platforms = platforms or {p for n in names for p in registry.find(n).target.platforms}
     usual: TaskName = next((app.task for app in base.apps.values()), "generic")
     found: dict[str, AppSettings] = {}
-    for platform in sorted(platforms):
+    for platform in platforms:
         settings = base.apps.get(platform, AppSettings(task=usual))  # type: ignore[call-overload]
         changed = {} if task == "as-configured" else {"task": task}
         found[platform] = msgspec.structs.replace(settings, **changed)

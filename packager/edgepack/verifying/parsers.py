@@ -7,7 +7,7 @@ import plistlib
 import re
 import tomllib
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 from xml.parsers import expat
 
@@ -120,11 +120,13 @@ def _proguard(text: str) -> None:
         raise ParseError(0, "braces do not match")
 
 
+@lru_cache(maxsize=1024)
 def _kotlin(text: str) -> None:
     """Raises ParseError for the first place that the Kotlin grammar does not accept."""
     _tree(_grammar("kotlin"), text)
 
 
+@lru_cache(maxsize=1024)
 def _swift(text: str) -> None:
     """Raises ParseError for the first place that the Swift grammar does not accept."""
     _tree(_grammar("swift"), text)

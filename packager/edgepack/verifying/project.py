@@ -31,6 +31,11 @@ class Project:
         return str(self.manifest["task"]["kind"])
 
     @property
+    def screen(self) -> str:
+        """The class of the screen that the app starts with."""
+        return self.template.tasks[self.task].screen
+
+    @property
     def payload(self) -> str:
         """Folder of the model and what describes it, relative to the project."""
         return self.template.payload

@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 import edgepack_templates as templates
+from edgepack import generated
 from edgepack.verifying.parsers import ParseError
 from edgepack.verifying.project import Checked, Project, wrong
 from edgepack.wire import digest
@@ -25,7 +26,7 @@ def check(project: Project) -> list[Checked]:
     for name in expected:
         if not (project.folder / name).is_file():
             raise wrong(name, 0, "the file is missing")
-    checked = _check_payload(project)
+    checked = [*_check_payload(project), Checked(path=generated.LISTING, parser="json")]
     known = {entry.path for entry in checked}
     for path in sorted(p for p in project.folder.rglob("*") if p.is_file()):
         name = path.relative_to(project.folder).as_posix()

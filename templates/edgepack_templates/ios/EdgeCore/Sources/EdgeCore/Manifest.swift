@@ -55,22 +55,27 @@ public struct TensorInfo: Codable, Sendable, CustomStringConvertible {
     public let quantization: Quantization?
     public let peak: Double?
 
+    /// Its size along each axis; 1 for one that has a name.
+    public var sizes: [Int] {
+        shape.map { axis in
+            if case .size(let size) = axis { return size }
+            return 1
+        }
+    }
+
+    /// The numbers that a tensor of it stands for.
+    public func real(_ data: TensorData) -> [Double] {
+        let numbers = data.numbers()
+        return quantization?.real(numbers) ?? numbers
+    }
+
     public var description: String {
         "\(name) \(dtype.rawValue)[\(shape.map(\.description).joined(separator: ", "))]"
     }
 }
 
-/// What edgepack.json says of the model beside it.
-public struct Manifest: Codable, Sendable {
-    public struct Model: Codable, Sendable {
-        public let name: String
-    }
-
-    public struct Runtime: Codable, Sendable {
-        public let name: String
-        public let version: String
-    }
-
+/// What edgepack.json says of one model. golden: folder of its golden cases.
+public struct ModelInfo: Codable, Sendable {
     public struct File: Codable, Sendable {
         public let path: String
         public let sha256: String
@@ -88,17 +93,15 @@ public struct Manifest: Codable, Sendable {
         public let signature: Signature
     }
 
-    public let model: Model
+    public let name: String
     public let variant: String
-    public let runtime: Runtime
+    public let golden: String
     public let artifact: Artifact
     public let limits: [String: Double]
 
-    /// Read edgepack.json in a folder.
-    public init(folder: URL) throws {
-        let data = try Data(contentsOf: folder.appendingPathComponent("edgepack.json"))
-        self = try JSONDecoder().decode(Manifest.self, from: data)
-    }
+    public var inputs: [TensorInfo] { artifact.signature.inputs }
+
+    public var outputs: [TensorInfo] { artifact.signature.outputs }
 
     /// Throws unless every file of the model in the folder has its digest, and no other file is there.
     public func verify(folder: URL) throws {
@@ -119,6 +122,42 @@ public struct Manifest: Codable, Sendable {
             }
         }
     }
+}
+
+/// What edgepack.json says of the models beside it.
+public struct Manifest: Codable, Sendable {
+    public struct Runtime: Codable, Sendable {
+        public let name: String
+        public let version: String
+    }
+
+    public let runtime: Runtime
+    public let models: [ModelInfo]
+
+    /// Read edgepack.json in a folder.
+    public init(folder: URL) throws {
+        self = try read(folder)
+    }
+
+    public func model(_ name: String) throws -> ModelInfo {
+        guard let found = models.first(where: { $0.name == name }) else {
+            throw EdgeError("the app has no model \(name)")
+        }
+        return found
+    }
+}
+
+/// What the app does with its models, as edgepack.json in a folder says.
+public func readTask<Task: Decodable>(_ type: Task.Type, folder: URL) throws -> Task {
+    struct Root: Decodable {
+        let task: Task
+    }
+    return try (read(folder) as Root).task
+}
+
+private func read<Value: Decodable>(_ folder: URL) throws -> Value {
+    let data = try Data(contentsOf: folder.appendingPathComponent("edgepack.json"))
+    return try JSONDecoder().decode(Value.self, from: data)
 }
 
 /// One call of the model with the outputs that the source model gave.

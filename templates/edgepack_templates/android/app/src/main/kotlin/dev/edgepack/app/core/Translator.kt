@@ -5,6 +5,10 @@ import org.json.JSONObject
 /** A language that the model translates into, and the token that asks for it. */
 class Language(val name: String, val token: Int)
 
+/** What people can choose; empty for a model of one direction. */
+fun readLanguages(task: JSONObject): List<Language> =
+    objects(task.getJSONArray("languages")).map { Language(it.getString("name"), it.getInt("token")) }
+
 /** A translated text. isCut: whether some of the text did not fit the model. */
 class Translation(val text: String, val isCut: Boolean, val encoderMillis: Double, val decoderMillis: Double, val tokens: Int)
 
@@ -27,13 +31,11 @@ class Translator(task: JSONObject, file: (String) -> ByteArray, opener: Opener) 
     private val encoder = opener.open(encoding.getString("model"))
     private val decoder = opener.open(names.model)
 
-    /** What people can choose; empty for a model of one direction. */
-    val languages: List<Language> =
-        objects(task.getJSONArray("languages")).map { Language(it.getString("name"), it.getInt("token")) }
+    val languages: List<Language> = readLanguages(task)
 
     /** The text in another language, line by line; an empty line stays one. */
     fun translate(text: String, language: Language?): Translation {
-        val lines = text.split('\n').map { if (it.isBlank()) null else translateLine(it, language) }
+        val lines = text.replace("\r\n", "\n").split('\n').map { if (it.isBlank()) null else translateLine(it, language) }
         val made = lines.filterNotNull()
         return Translation(
             lines.joinToString("\n") { it?.text ?: "" },
