@@ -54,7 +54,7 @@ def prepare(
     """The task of an app. folder: where paths in the settings start. models: those the task runs.
 
     Raises E103 for image settings that do not fit, E201 for a file that is not there, E226 and E227 for
-    an input that takes no photo, E624, E625, E627 and E629 for files that do not fit, E630 for a model
+    an input that takes no photo, E624, E625, E627 and E629 for files that do not fit, E640 for a model
     that the task cannot run.
     """
     match settings:
@@ -206,7 +206,7 @@ def _decoder(
 
 
 def _inputs(model: Fitted, what: str, carried: Sequence[Carried] = ()) -> tuple[TensorSpec]:
-    """The one input that takes `what`. Raises E630 when there is none or more."""
+    """The one input that takes `what`. Raises E640 when there is none or more."""
     states = {c.input for c in carried}
     found = [spec for spec in model.signature.inputs if spec.name not in states]
     if len(found) != 1:
@@ -224,7 +224,7 @@ def _output(model: Fitted, name: str) -> TensorSpec:
 
 
 def _named(model: Fitted, kind: str, specs: Sequence[TensorSpec], name: str) -> TensorSpec:
-    """The tensor of that name. Raises E630."""
+    """The tensor of that name. Raises E640."""
     for spec in specs:
         if spec.name == name:
             return spec
@@ -236,7 +236,7 @@ def _named(model: Fitted, kind: str, specs: Sequence[TensorSpec], name: str) -> 
 
 
 def _carried(model: Fitted, carried: Sequence[Carried]) -> Sequence[Carried]:
-    """The same. Raises E630 for an output that does not fit the input it becomes."""
+    """The same. Raises E640 for an output that does not fit the input it becomes."""
     for one in carried:
         taken = _named(model, "input", model.signature.inputs, one.input)
         made = _named(model, "output", model.signature.outputs, one.output)
@@ -249,7 +249,7 @@ def _carried(model: Fitted, carried: Sequence[Carried]) -> Sequence[Carried]:
 
 
 def _sizes(model: Fitted, spec: TensorSpec) -> tuple[int, ...]:
-    """The sizes of a tensor. Raises E630 for one that varies or has none."""
+    """The sizes of a tensor. Raises E640 for one that varies or has none."""
     sizes = tuple(size for size in spec.shape if isinstance(size, int))
     if len(sizes) != len(spec.shape) or not sizes:
         raise _misfit(
@@ -265,7 +265,7 @@ def _count(model: Fitted, spec: TensorSpec) -> int:
 
 
 def _check_mel(model: Fitted, spec: TensorSpec, features: LogMel) -> None:
-    """Raises E630 unless the spectrogram that the settings make is the input."""
+    """Raises E640 unless the spectrogram that the settings make is the input."""
     span = features.length - (features.window if features.center == "none" else 0)
     frames = span // features.hop + 1 - features.drop_last
     bands = features.bands or features.window // 2 + 1
@@ -280,7 +280,7 @@ def _check_mel(model: Fitted, spec: TensorSpec, features: LogMel) -> None:
 
 def _misfit(model: str, what: str, why: str, help: str = "") -> EdgepackError:  # noqa: A002
     return EdgepackError(
-        "E630", f"model {model!r} {what}", why=why[0].upper() + why[1:] + ".",
+        "E640", f"model {model!r} {what}", why=why[0].upper() + why[1:] + ".",
         help=help or "Change the settings under [tasks], or the model.",
     )  # fmt: skip
 

@@ -293,7 +293,7 @@ def manifest() -> Manifest:
                 environment="3" * 64, notes=["a note"], parity=bundle.parity_of(PARITY),
             )
         ],
-        apps=[bundle.ManifestApp(platform="android", variant="litert-int8", path="apps/android", sha256="4" * 64)],
+        apps=[bundle.ManifestApp(platform="android", task="generic", variants=["litert-int8"], path="apps/android", sha256="4" * 64)],
     )  # fmt: skip
 
 

@@ -178,13 +178,13 @@ def test_dimensions_of_a_file_that_declares_its_own_inputs_are_kept(tmp_path: Pa
 
 def test_an_app_takes_the_smallest_variant_of_its_platforms_own_target(tmp_path: Path) -> None:
     made = resolved(tmp_path, FULL)
-    assert [(a.platform, a.variant, a.id, a.name, a.task) for a in made.apps] == [
-        ("android", "litert-int8", "com.example.flowers", "Flowers", "generic"),
-        ("ios", "coreml-fp16", "org.example.flowers", "Blumen", "generic"),
+    assert [(a.platform, a.variants, a.id, a.name, a.task) for a in made.apps] == [
+        ("android", ("litert-int8",), "com.example.flowers", "Flowers", "generic"),
+        ("ios", ("coreml-fp16",), "org.example.flowers", "Blumen", "generic"),
     ]
     other = FULL.replace("targets.android", "targets.executorch")
     made = resolved(tmp_path, other.replace("litert = ", "executorch = "))
-    assert [a.variant for a in made.apps] == ["executorch-int8", "coreml-fp16"]
+    assert [a.variants for a in made.apps] == [("executorch-int8",), ("coreml-fp16",)]
 
 
 @pytest.mark.parametrize(
