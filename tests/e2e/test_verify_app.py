@@ -217,8 +217,7 @@ def test_an_app_is_named_on_a_phone_as_it_was_given(android: Batch) -> None:
         said = android_resources.badging(site.scratch / android_resources.LINKED)
         shown = re.search(r"^application-label:'(.*?)'$", said, re.MULTILINE | re.DOTALL)
         assert shown
-        marks = {"n": "\n"}
-        read = re.sub(r"\\(.)", lambda mark: marks.get(mark[1], mark[1]), shown.group(1))
+        read = re.sub(r"\\(.)", lambda mark: {"n": "\n"}.get(mark[1], mark[1]), shown.group(1))
         assert read == name
 
 
@@ -381,6 +380,11 @@ def ios(
             projects[f"{target} {name}"] = recognize(
                 bench.render("ios", target, name=name, id=app_id)
             )
+    surface = bench.render("ios", "coreml")
+    shutil.copyfile(
+        Path(__file__).with_name("ios_surface.swift"), surface / "EdgepackApp/Surface.swift"
+    )
+    projects["surface"] = recognize(surface)
     for label, (target, edits, _, _) in IOS_TYPOS.items():
         projects[label] = recognize(edited(bench.render("ios", target), *edits))
     outcomes = swift.check_all(list(projects.values()), bench.folder)
@@ -396,6 +400,15 @@ def test_no_name_breaks_an_ios_app(
 ) -> None:
     assert isinstance(ios[target], list)
     assert ios[f"{target} {name}"] == ios[target]
+
+
+def test_what_apps_do_with_pictures_and_sound_is_declared(
+    ios: dict[str, list[str] | EdgepackError],
+) -> None:
+    outcome = ios["surface"]
+    assert isinstance(outcome, list), outcome.why
+    for name in ("AVFoundation", "ImageIO", "PhotosUI", "UIKit"):
+        assert name in outcome[-1]
 
 
 @pytest.mark.parametrize("label", IOS_TYPOS)
