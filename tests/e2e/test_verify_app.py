@@ -154,10 +154,10 @@ ANDROID_TYPOS: dict[str, tuple[str, list[Edit], str]] = {
         [("app/src/androidTest/kotlin/dev/edgepack/app/GoldenTest.kt", "targetContext", "testContext")],
         "unresolved reference 'testContext'",
     ),
-    "what Kotlin warns of": (
+    "a name that is not used": (
         "litert",
-        [(f"{CODE}/Check.kt", 'text(context, "$ASSETS/edgepack', 'text(context!!, "$ASSETS/edgepack')],
-        "warning: unnecessary non-null assertion",
+        [(f"{CODE}/Check.kt", "val start = System", "val begun = 1\n    val start = System")],
+        "warning: variable is unused",
     ),
     "Android in the core": (
         "litert",
