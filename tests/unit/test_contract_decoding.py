@@ -180,7 +180,7 @@ def test_logits_that_are_no_numbers_are_refused(logits: list[float]) -> None:
 
 
 def test_a_stream_carries_its_state() -> None:
-    stream = decoding.Stream(
+    stream = decoding.CarriedState(
         [Carried(input="h", output="hn")], {"h": np.zeros(1), "unused": np.ones(1)}
     )
     for turn in range(3):

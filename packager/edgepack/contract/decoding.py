@@ -201,7 +201,7 @@ def _beam(follow: Follow, start: Hypothesis, settings: Generation, room: int) ->
 # --- streams -------------------------------------------------------------------------------------
 
 
-class Stream:
+class CarriedState:
     """What a streaming model carries from call to call.
 
     zeros: the first state, by name of the input.

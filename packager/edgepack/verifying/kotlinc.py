@@ -12,7 +12,7 @@ from edgepack.verifying import tools
 
 # Kotlin 2.2 is what AGP 9.2 brings; Android 8 has the java.* of Java 8, as far as signatures go.
 _OPTIONS = (
-    "-no-stdlib", "-no-reflect", "-Xjdk-release=8", "-jvm-target", "1.8", "-Werror",
+    "-no-stdlib", "-no-reflect", "-Xjdk-release=8", "-jvm-target", "1.8", "-Werror", "-Wextra",
     "-language-version", "2.2", "-api-version", "2.2",
 )  # fmt: skip
 _COMPILER = (

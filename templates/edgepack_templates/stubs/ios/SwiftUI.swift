@@ -1,5 +1,6 @@
 // What generated apps use of SwiftUI: declarations with the SDK's signatures and isolation, nothing that runs.
 @_exported import Foundation
+import UIKit
 
 @MainActor @preconcurrency
 public protocol App {
@@ -139,6 +140,13 @@ public struct Button<Label: View>: View {
     public var body: Never { fatalError() }
 }
 
+public struct ButtonRole: Equatable, Sendable {
+    public static let destructive = ButtonRole()
+    public static let cancel = ButtonRole()
+
+    init() {}
+}
+
 extension Button where Label == Text {
     nonisolated public init(_ titleKey: LocalizedStringKey, action: @escaping @MainActor () -> Void) {
         fatalError()
@@ -159,6 +167,143 @@ public struct VStack<Content: View>: View {
     ) { fatalError() }
 
     public var body: Never { fatalError() }
+}
+
+public struct HStack<Content: View>: View {
+    nonisolated public init(
+        alignment: VerticalAlignment = .center, spacing: CGFloat? = nil, @ViewBuilder content: () -> Content
+    ) { fatalError() }
+
+    public var body: Never { fatalError() }
+}
+
+public struct ZStack<Content: View>: View {
+    nonisolated public init(alignment: Alignment = .center, @ViewBuilder content: () -> Content) { fatalError() }
+
+    public var body: Never { fatalError() }
+}
+
+public struct Spacer: View {
+    nonisolated public init(minLength: CGFloat? = nil) { fatalError() }
+
+    public var body: Never { fatalError() }
+}
+
+public struct Divider: View {
+    nonisolated public init() { fatalError() }
+
+    public var body: Never { fatalError() }
+}
+
+public struct ForEach<Data: RandomAccessCollection, ID: Hashable, Content>: View {
+    public var body: Never { fatalError() }
+}
+
+extension ForEach where ID == Data.Element.ID, Content: View, Data.Element: Identifiable {
+    nonisolated public init(_ data: Data, @ViewBuilder content: @escaping (Data.Element) -> Content) { fatalError() }
+}
+
+extension ForEach where Content: View {
+    nonisolated public init(
+        _ data: Data, id: KeyPath<Data.Element, ID>, @ViewBuilder content: @escaping (Data.Element) -> Content
+    ) { fatalError() }
+}
+
+public struct NavigationStack<Root: View>: View {
+    nonisolated public init(@ViewBuilder root: () -> Root) { fatalError() }
+
+    public var body: Never { fatalError() }
+}
+
+public struct TabView<Content: View>: View {
+    nonisolated public init(@ViewBuilder content: () -> Content) { fatalError() }
+
+    public var body: Never { fatalError() }
+}
+
+public struct Label<Title: View, Icon: View>: View {
+    public var body: Never { fatalError() }
+}
+
+extension Label where Title == Text, Icon == Image {
+    nonisolated public init(_ titleKey: LocalizedStringKey, systemImage name: String) { fatalError() }
+}
+
+public struct TextEditor: View {
+    nonisolated public init(text: Binding<String>) { fatalError() }
+
+    public var body: Never { fatalError() }
+}
+
+public struct TextField<Label: View>: View {
+    public var body: Never { fatalError() }
+}
+
+extension TextField where Label == Text {
+    nonisolated public init(_ titleKey: LocalizedStringKey, text: Binding<String>, axis: Axis) { fatalError() }
+
+    nonisolated public init(_ titleKey: LocalizedStringKey, text: Binding<String>) { fatalError() }
+}
+
+public struct Picker<Label: View, SelectionValue: Hashable, Content: View>: View {
+    public var body: Never { fatalError() }
+}
+
+extension Picker where Label == Text {
+    nonisolated public init(
+        _ titleKey: LocalizedStringKey, selection: Binding<SelectionValue>, @ViewBuilder content: () -> Content
+    ) { fatalError() }
+}
+
+public struct ProgressView<Label: View, CurrentValueLabel: View>: View {
+    public var body: Never { fatalError() }
+}
+
+extension ProgressView where Label == EmptyView, CurrentValueLabel == EmptyView {
+    nonisolated public init() { fatalError() }
+
+    nonisolated public init<V: BinaryFloatingPoint>(value: V?, total: V = 1.0) { fatalError() }
+}
+
+public struct Image: View, Equatable {
+    public init(systemName: String) { fatalError() }
+
+    public init(decorative cgImage: CGImage, scale: CGFloat, orientation: Image.Orientation = .up) { fatalError() }
+
+    public init(uiImage: UIImage) { fatalError() }
+
+    public enum Orientation: UInt8, Sendable {
+        case up, upMirrored, down, downMirrored, left, leftMirrored, right, rightMirrored
+    }
+
+    public func resizable() -> Image { fatalError() }
+
+    public var body: Never { fatalError() }
+}
+
+@MainActor @preconcurrency
+public protocol UIViewRepresentable: View where Body == Never {
+    associatedtype UIViewType: UIView
+
+    typealias Context = UIViewRepresentableContext<Self>
+
+    @MainActor @preconcurrency func makeUIView(context: Context) -> UIViewType
+
+    @MainActor @preconcurrency func updateUIView(_ uiView: UIViewType, context: Context)
+}
+
+extension UIViewRepresentable {
+    @MainActor @preconcurrency public var body: Never { fatalError() }
+}
+
+@MainActor @preconcurrency
+public struct UIViewRepresentableContext<Representable: UIViewRepresentable> {}
+
+public struct VerticalAlignment: Equatable, Sendable {
+    public static var top: VerticalAlignment { fatalError() }
+    public static var center: VerticalAlignment { fatalError() }
+    public static var bottom: VerticalAlignment { fatalError() }
+    public static var firstTextBaseline: VerticalAlignment { fatalError() }
 }
 
 public enum Axis: Int8 {
@@ -273,4 +418,86 @@ extension View {
     nonisolated public func task(
         priority: TaskPriority = .userInitiated, @_inheritActorContext _ action: @escaping @Sendable () async -> Void
     ) -> some View { EmptyView() }
+
+    nonisolated public func frame(
+        width: CGFloat? = nil, height: CGFloat? = nil, alignment: Alignment = .center
+    ) -> some View { EmptyView() }
+
+    nonisolated public func background<S: ShapeStyle>(_ style: S) -> some View { EmptyView() }
+
+    nonisolated public func overlay<V: View>(
+        alignment: Alignment = .center, @ViewBuilder content: () -> V
+    ) -> some View { EmptyView() }
+
+    nonisolated public func scaledToFit() -> some View { EmptyView() }
+
+    nonisolated public func scaledToFill() -> some View { EmptyView() }
+
+    nonisolated public func aspectRatio(_ aspectRatio: CGFloat? = nil, contentMode: ContentMode) -> some View {
+        EmptyView()
+    }
+
+    nonisolated public func clipped(antialiased: Bool = false) -> some View { EmptyView() }
+
+    nonisolated public func opacity(_ opacity: Double) -> some View { EmptyView() }
+
+    nonisolated public func ignoresSafeArea() -> some View { EmptyView() }
+
+    nonisolated public func lineLimit(_ number: Int?) -> some View { EmptyView() }
+
+    nonisolated public func multilineTextAlignment(_ alignment: TextAlignment) -> some View { EmptyView() }
+
+    nonisolated public func monospacedDigit() -> some View { EmptyView() }
+
+    nonisolated public func navigationTitle(_ titleKey: LocalizedStringKey) -> some View { EmptyView() }
+
+    nonisolated public func tabItem<V: View>(@ViewBuilder _ label: () -> V) -> some View { EmptyView() }
+
+    nonisolated public func buttonStyle<S: PrimitiveButtonStyle>(_ style: S) -> some View { EmptyView() }
+
+    nonisolated public func accessibilityLabel(_ label: Text) -> some View { EmptyView() }
+
+    nonisolated public func accessibilityIdentifier(_ identifier: String) -> some View { EmptyView() }
+
+    nonisolated public func onAppear(perform action: (() -> Void)? = nil) -> some View { EmptyView() }
+
+    nonisolated public func onDisappear(perform action: (() -> Void)? = nil) -> some View { EmptyView() }
+
+    @available(iOS 17.0, *)
+    nonisolated public func onChange<V: Equatable>(
+        of value: V, initial: Bool = false, _ action: @escaping (_ oldValue: V, _ newValue: V) -> Void
+    ) -> some View { EmptyView() }
+
+    @available(iOS 17.0, *)
+    nonisolated public func onChange<V: Equatable>(
+        of value: V, initial: Bool = false, _ action: @escaping () -> Void
+    ) -> some View { EmptyView() }
+
+    nonisolated public func task<T: Equatable>(
+        id value: T, priority: TaskPriority = .userInitiated,
+        @_inheritActorContext _ action: @escaping @Sendable () async -> Void
+    ) -> some View { EmptyView() }
+}
+
+public enum ContentMode: Hashable, Sendable {
+    case fit, fill
+}
+
+public enum TextAlignment: Hashable, Sendable {
+    case leading, center, trailing
+}
+
+@MainActor @preconcurrency
+public protocol PrimitiveButtonStyle {}
+
+public struct BorderedProminentButtonStyle: PrimitiveButtonStyle {}
+
+public struct BorderedButtonStyle: PrimitiveButtonStyle {}
+
+extension PrimitiveButtonStyle where Self == BorderedProminentButtonStyle {
+    public static var borderedProminent: BorderedProminentButtonStyle { fatalError() }
+}
+
+extension PrimitiveButtonStyle where Self == BorderedButtonStyle {
+    public static var bordered: BorderedButtonStyle { fatalError() }
 }

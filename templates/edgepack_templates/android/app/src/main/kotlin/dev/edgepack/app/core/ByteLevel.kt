@@ -6,7 +6,7 @@ package dev.edgepack.app.core
  * Each byte of a piece is written as one printable character; `pieces` is the content of the vocabulary.
  * Source: openai/gpt-2, encoder.py, bytes_to_unicode.
  */
-class ByteLevel(pieces: ByteArray) : Decoder {
+class ByteLevel(pieces: ByteArray) : TextDecoder {
     private val contents: List<IntArray> = readPieces(pieces).map { piece ->
         if (piece.kind == "control") IntArray(0) else IntArray(piece.text.length) { byteOf(piece.text[it]) }
     }

@@ -49,18 +49,20 @@ fun readLogMel(entry: JSONObject): LogMel = LogMel(
 )
 
 /** What encodes text; `read` gives a file beside the manifest by its name. */
-fun readEncoder(entry: JSONObject, read: (String) -> ByteArray): Encoder = when (val type = entry.getString("type")) {
-    "unigram" -> Unigram(readUnigram(entry), read)
-    "wordpiece" -> WordPiece(readWordPiece(entry), read)
-    else -> throw IllegalArgumentException("a tokenizer of type $type encodes no text")
-}
+fun readEncoder(entry: JSONObject, read: (String) -> ByteArray): TextEncoder =
+    when (val type = entry.getString("type")) {
+        "unigram" -> Unigram(readUnigram(entry), read)
+        "wordpiece" -> WordPiece(readWordPiece(entry), read)
+        else -> throw IllegalArgumentException("a tokenizer of type $type encodes no text")
+    }
 
 /** What decodes ids; `read` gives a file beside the manifest by its name. */
-fun readDecoder(entry: JSONObject, read: (String) -> ByteArray): Decoder = when (val type = entry.getString("type")) {
-    "unigram" -> Unigram(readUnigram(entry), read)
-    "byte-level" -> ByteLevel(read(entry.getString("pieces")))
-    else -> throw IllegalArgumentException("a tokenizer of type $type decodes no ids")
-}
+fun readDecoder(entry: JSONObject, read: (String) -> ByteArray): TextDecoder =
+    when (val type = entry.getString("type")) {
+        "unigram" -> Unigram(readUnigram(entry), read)
+        "byte-level" -> ByteLevel(read(entry.getString("pieces")))
+        else -> throw IllegalArgumentException("a tokenizer of type $type decodes no ids")
+    }
 
 private fun readUnigram(entry: JSONObject): UnigramSettings = UnigramSettings(
     pieces = entry.getString("pieces"),

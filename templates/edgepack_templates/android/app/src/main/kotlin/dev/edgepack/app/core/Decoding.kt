@@ -65,7 +65,8 @@ private fun <T> ranked(items: List<T>, value: (T) -> Double): List<T> =
 /** Tokens of frames: the likeliest of each, repetitions and blanks left out. Source: Graves, ICML 2006. */
 fun ctcGreedy(logits: List<DoubleArray>, blank: Int): IntArray {
     val best = logits.map { top(it, 1)[0] }
-    return best.filterIndexed { place, token -> token != blank && (place == 0 || token != best[place - 1]) }.toIntArray()
+    return best.filterIndexed { place, token -> token != blank && (place == 0 || token != best[place - 1]) }
+        .toIntArray()
 }
 
 /** A text that frames may stand for, and the logarithm of its probability. */
@@ -234,7 +235,7 @@ private fun <S> beam(
 class Carried(val input: String, val output: String)
 
 /** What a streaming model carries from call to call; `zeros` is the first state, by name of the input. */
-class Stream<T>(private val carried: List<Carried>, zeros: Map<String, T>) {
+class CarriedState<T>(private val carried: List<Carried>, zeros: Map<String, T>) {
     private var state = carried.associate { it.input to zeros.getValue(it.input) }
 
     /** All inputs of the next call: what is given and what was carried. */

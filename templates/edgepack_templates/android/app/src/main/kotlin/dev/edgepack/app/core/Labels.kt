@@ -8,7 +8,7 @@ data class Named(val label: String, val probability: Double)
 
 /** Labels of a file, one a line; blanks around them, a byte order mark and ends of any kind go. */
 fun readLabels(data: ByteArray): List<String> {
-    val text = String(data, Charsets.UTF_8).removePrefix("\uFEFF").replace("\r\n", "\n").replace('\r', '\n')
+    val text = textOf(data).removePrefix("\uFEFF").replace("\r\n", "\n").replace('\r', '\n')
     val labels = text.split('\n').map { it.trim(' ', '\t') }.dropLastWhile { it.isEmpty() }
     require(labels.none { it.isEmpty() }) { "line ${labels.indexOf("") + 1} of the labels is empty" }
     return labels

@@ -131,7 +131,8 @@ internal fun melBands(settings: LogMel): List<Band> {
             max(0.0, min((hertz - first) / (middle - first), (last - hertz) / (last - middle))) * height
         }
         val begin = row.indexOfFirst { it > 0.0 }
-        if (begin < 0) Band(0, DoubleArray(0)) else Band(begin, row.copyOfRange(begin, row.indexOfLast { it > 0.0 } + 1))
+        val end = row.indexOfLast { it > 0.0 } + 1
+        if (begin < 0) Band(0, DoubleArray(0)) else Band(begin, row.copyOfRange(begin, end))
     }
 }
 

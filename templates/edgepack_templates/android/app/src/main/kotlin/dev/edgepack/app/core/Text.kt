@@ -5,12 +5,12 @@ import java.nio.charset.CharacterCodingException
 import java.nio.charset.StandardCharsets
 
 /** Text as ids of a vocabulary. */
-interface Encoder {
+interface TextEncoder {
     fun encode(text: String): IntArray
 }
 
 /** Ids of a vocabulary as text. */
-interface Decoder {
+interface TextDecoder {
     fun decode(ids: IntArray): String
 }
 
@@ -32,14 +32,16 @@ fun readRules(data: ByteArray): List<Pair<String, String>> = linesOf(data, "edge
     unescape(from) to unescape(to)
 }
 
+/** The text of a file, which must be UTF-8. */
+internal fun textOf(data: ByteArray): String = try {
+    StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(data)).toString()
+} catch (error: CharacterCodingException) {
+    throw IllegalArgumentException("a file is not UTF-8", error)
+}
+
 /** What `read` makes of each line after the first, which must be `first`. */
 internal fun <T> linesOf(data: ByteArray, first: String, read: (String) -> T): List<T> {
-    val text = try {
-        StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(data)).toString()
-    } catch (error: CharacterCodingException) {
-        throw IllegalArgumentException("a vocabulary is not UTF-8", error)
-    }
-    val lines = text.split('\n')
+    val lines = textOf(data).split('\n')
     require(lines.first() == first && lines.last().isEmpty()) { "a vocabulary does not begin with: $first" }
     return lines.subList(1, lines.size - 1).mapIndexed { index, line ->
         try {

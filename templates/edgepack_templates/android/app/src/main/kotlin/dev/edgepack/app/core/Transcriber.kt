@@ -60,7 +60,7 @@ class Transcriber(task: JSONObject, file: (String) -> ByteArray, opener: Opener)
         val input = detection.getString("input")
         val output = detection.getString("output")
         val sizes = detector.input(input).sizes
-        val stream = Stream(carried, detector.zeros(carried))
+        val stream = CarriedState(carried, detector.zeros(carried))
         val windows = frames(samples, frames)
         return FloatArray(windows.size) { place ->
             val frame = TensorData(sizes, windows[place])

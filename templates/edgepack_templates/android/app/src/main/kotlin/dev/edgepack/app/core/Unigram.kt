@@ -22,7 +22,7 @@ private const val FARTHEST = 100_000f
  * Scores are added as 32-bit floats in SentencePiece's own order, so that ties fall as there.
  * `read` gives a file by its name. Source: sentencepiece 0.2.3, unigram_model.cc and normalizer.cc.
  */
-class Unigram(private val settings: UnigramSettings, read: (String) -> ByteArray) : Encoder, Decoder {
+class Unigram(private val settings: UnigramSettings, read: (String) -> ByteArray) : TextEncoder, TextDecoder {
     private val pieces = readPieces(read(settings.pieces))
     private val rules = if (settings.rules.isEmpty()) emptyList() else readRules(read(settings.rules))
     private val scores = FloatArray(pieces.size) { score(pieces[it]) }

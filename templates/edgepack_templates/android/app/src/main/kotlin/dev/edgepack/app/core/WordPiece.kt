@@ -16,7 +16,7 @@ class WordPieceSettings(
  *
  * `read` gives a file by its name. Source: google-research/bert, tokenization.py.
  */
-class WordPiece(private val settings: WordPieceSettings, read: (String) -> ByteArray) : Encoder {
+class WordPiece(private val settings: WordPieceSettings, read: (String) -> ByteArray) : TextEncoder {
     private val characters = Characters(read(settings.characters))
     private val first = Trie()
     private val next = Trie()

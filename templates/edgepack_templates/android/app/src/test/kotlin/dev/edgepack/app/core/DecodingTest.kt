@@ -28,12 +28,14 @@ class DecodingTest {
             assertArrayEquals(doublesOf(case.getJSONArray("values")), done, 1e-12)
         }
         val case = vectors.getJSONObject("sigmoid")
-        assertArrayEquals(doublesOf(case.getJSONArray("values")), sigmoid(doublesOf(case.getJSONArray("logits"))), 1e-12)
+        val shares = sigmoid(doublesOf(case.getJSONArray("logits")))
+        assertArrayEquals(doublesOf(case.getJSONArray("values")), shares, 1e-12)
         for (case in cases("top")) {
             val done = top(doublesOf(case.getJSONArray("values")), case.getInt("count"))
             assertEquals(intsOf(case.getJSONArray("places")), done.toList())
         }
-        assertEquals(listOf(4, 1, 3, 0), top(doubleArrayOf(Double.NaN, 2.0, Double.NEGATIVE_INFINITY, 2.0, 3.0), 4).toList())
+        val odd = doubleArrayOf(Double.NaN, 2.0, Double.NEGATIVE_INFINITY, 2.0, 3.0)
+        assertEquals(listOf(4, 1, 3, 0), top(odd, 4).toList())
     }
 
     @Test
@@ -41,7 +43,9 @@ class DecodingTest {
         for (case in cases("ctc")) {
             val tokens = case.getInt("tokens")
             val values = wave(case.getLong("seed"), case.getInt("frames") * tokens)
-            val logits = List(case.getInt("frames")) { frame -> DoubleArray(tokens) { 4.0 * values[frame * tokens + it] } }
+            val logits = List(case.getInt("frames")) { frame ->
+                DoubleArray(tokens) { 4.0 * values[frame * tokens + it] }
+            }
             val blank = case.getInt("blank")
             assertEquals(intsOf(case.getJSONArray("greedy")), ctcGreedy(logits, blank).toList())
             val found = ctcBeam(logits, blank, case.getInt("beams"), case.getInt("candidates"))
@@ -74,7 +78,7 @@ class DecodingTest {
 
     @Test
     fun aStreamCarriesItsState() {
-        val stream = Stream(listOf(Carried("h", "hn")), mapOf("h" to 0, "unused" to 7))
+        val stream = CarriedState(listOf(Carried("h", "hn")), mapOf("h" to 0, "unused" to 7))
         for (turn in 0 until 3) {
             val inputs = stream.inputs(mapOf("x" to 1))
             assertEquals(mapOf("x" to 1, "h" to turn), inputs)
@@ -102,6 +106,7 @@ class DecodingTest {
                 assertEquals(List(expected.length()) { expected.getString(it) }, readLabels(file))
             }
         }
+        assertThrows(IllegalArgumentException::class.java) { readLabels(byteArrayOf(97, -1, 10)) }
         val classes = readClasses(JSONObject("""{"labels": "l", "activation": "none", "top": 2}"""))
         val found = classify(doubleArrayOf(0.0, 2.0, 1.0), listOf("a", "b", "c"), classes)
         assertEquals(listOf(Named("b", 2.0), Named("c", 1.0)), found)

@@ -44,7 +44,9 @@ class ImagesTest {
 
     @Test
     fun colorsOfAndroidBecomePixels() {
-        val pixels = Pixels.ofColors(2, 2) { y, row -> row.indices.forEach { row[it] = 0xFF102030.toInt() + y * 2 + it } }
+        val pixels = Pixels.ofColors(2, 2) { y, row ->
+            for (x in row.indices) row[x] = 0xFF102030.toInt() + y * 2 + x
+        }
         assertArrayEquals(byteArrayOf(16, 32, 48, 16, 32, 49, 16, 32, 50, 16, 32, 51), pixels.bytes)
     }
 

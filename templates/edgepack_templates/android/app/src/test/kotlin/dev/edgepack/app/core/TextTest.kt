@@ -10,7 +10,7 @@ class TextTest {
     private fun files(case: JSONObject): (String) -> ByteArray =
         { name -> case.getJSONObject("files").getString(name).toByteArray() }
 
-    private fun check(case: JSONObject, encoder: Encoder?, decoder: Decoder?) {
+    private fun check(case: JSONObject, encoder: TextEncoder?, decoder: TextDecoder?) {
         if (encoder != null) {
             for (probe in objectsOf(case.getJSONArray("encoded"))) {
                 val text = probe.getString("text")
@@ -87,8 +87,10 @@ class TextTest {
         for (id in listOf(-1, 1_000_000)) {
             assertThrows(IllegalArgumentException::class.java) { decoder.decode(intArrayOf(id)) }
         }
-        assertThrows(IllegalArgumentException::class.java) { ByteLevel("edgepack pieces 1\n0\tnormal\t日\n".toByteArray()) }
-        assertThrows(IllegalArgumentException::class.java) { readEncoder(JSONObject("{\"type\": \"byte-level\"}"), files(case)) }
+        val foreign = "edgepack pieces 1\n0\tnormal\t日\n".toByteArray()
+        assertThrows(IllegalArgumentException::class.java) { ByteLevel(foreign) }
+        val level = JSONObject("{\"type\": \"byte-level\"}")
+        assertThrows(IllegalArgumentException::class.java) { readEncoder(level, files(case)) }
     }
 
     @Test

@@ -57,8 +57,9 @@ fun unpacked(packed: String): FloatArray {
 fun assertClose(name: String, expected: FloatArray, found: FloatArray) {
     assertEquals(name, expected.size, found.size)
     for (place in expected.indices) {
-        val error = abs(expected[place].toDouble() - found[place])
-        assertTrue("$name[$place]: ${found[place]}, not ${expected[place]}", error <= 1e-5 * max(1e-3, abs(expected[place].toDouble())))
+        val wanted = expected[place].toDouble()
+        val isClose = abs(wanted - found[place]) <= 1e-5 * max(1e-3, abs(wanted))
+        assertTrue("$name[$place]: ${found[place]}, not $wanted", isClose)
     }
 }
 
