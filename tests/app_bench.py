@@ -116,6 +116,7 @@ class Bench:
             "limits": changes.pop("limits", LIMITS),
             "peaks": changes.pop("peaks", ()),
         }
+        fields |= changes.pop("packed", {})
         others = [apps.Packed(**{**fields, **other}) for other in changes.pop("others", [])]
         task = changes.pop("task", tasks.Task({"kind": "generic"}, {}))
         out = changes.pop("out", place / "app")

@@ -16,8 +16,8 @@ public struct Classified: Sendable {
     public let modelMillis: Double
 }
 
-/// Image classification. Not for two threads at once.
-public final class Classifier {
+/// Image classification. Not for two threads at once: whoever owns it sees to that.
+public final class Classifier: @unchecked Sendable {
     private let task: ClassificationTask
     private let labels: [String]
     private let model: Callee

@@ -149,10 +149,11 @@ public struct Manifest: Codable, Sendable {
 
 /// What the app does with its models, as edgepack.json in a folder says.
 public func readTask<Task: Decodable>(_ type: Task.Type, folder: URL) throws -> Task {
-    struct Root: Decodable {
-        let task: Task
-    }
-    return try (read(folder) as Root).task
+    try (read(folder) as TaskFile<Task>).task
+}
+
+private struct TaskFile<Task: Decodable>: Decodable {
+    let task: Task
 }
 
 private func read<Value: Decodable>(_ folder: URL) throws -> Value {

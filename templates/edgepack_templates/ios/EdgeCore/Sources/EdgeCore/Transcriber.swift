@@ -53,8 +53,8 @@ public struct Transcription: Sendable {
 
 /// Speech to text: a detector finds speech, an encoder hears it, a decoder writes it down token by token.
 ///
-/// Not for two threads at once.
-public final class Transcriber {
+/// Not for two threads at once: whoever owns it sees to that.
+public final class Transcriber: @unchecked Sendable {
     private let task: VoiceTask
     private let tokenizer: any TextDecoder
     private let detector: Callee

@@ -33,8 +33,8 @@ public struct Translation: Sendable {
     public let tokens: Int
 }
 
-/// Text to text. Not for two threads at once.
-public final class Translator {
+/// Text to text. Not for two threads at once: whoever owns it sees to that.
+public final class Translator: @unchecked Sendable {
     private let task: TranslationTask
     private let reader: any TextEncoder
     private let writer: any TextDecoder
@@ -55,7 +55,8 @@ public final class Translator {
 
     /// The text in another language, line by line; an empty line stays one.
     public func translate(_ text: String, _ language: Language?) throws -> Translation {
-        let lines = try text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+        let lines = try text.replacingOccurrences(of: "\r\n", with: "\n")
+            .split(separator: "\n", omittingEmptySubsequences: false).map { line in
             line.allSatisfy(\.isWhitespace) ? nil : try translateLine(String(line), language)
         }
         let made = lines.compactMap { $0 }
@@ -73,7 +74,7 @@ public final class Translator {
         let front = language.map { [$0.token] } ?? []
         let ids = reader.encode(line)
         let room = task.encoder.length - front.count - task.encoder.end.count
-        return (front + ids.prefix(room) + task.encoder.end, ids.count <= room)
+        return (front + Array(ids.prefix(room)) + task.encoder.end, ids.count <= room)
     }
 
     private func translateLine(_ line: String, _ language: Language?) throws -> Translation {

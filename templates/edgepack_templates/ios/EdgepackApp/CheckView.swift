@@ -1,8 +1,8 @@
 import EdgeCore
 import SwiftUI
 
-/// One screen: does the model still give, on this device, what it gave when it was trained?
-struct ContentView: View {
+/// Do the models still give, on this device, what they gave when they were trained?
+struct CheckView: View {
     @State private var report: Report?
     @State private var isRunning = false
 
