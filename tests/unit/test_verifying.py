@@ -183,6 +183,19 @@ def test_a_part_without_its_record_was_not_finished(no_tools: Path) -> None:
     assert tools.versions() == {"a": "1"}
 
 
+@pytest.mark.parametrize("said", ["unshare: unshare failed: no", "mount: /x: permission denied."])
+def test_a_root_that_cannot_be_entered_is_a_missing_tool(
+    no_tools: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    (no_tools / "swift").mkdir()
+    (no_tools / "swift" / tools.RECORD).write_text("{}")
+    monkeypatch.setattr(tools.shutil, "which", lambda name: name if name == "unshare" else None)
+    monkeypatch.setattr(tools, "run", lambda *_, **__: tools.Output(code=126, out="", err=said))
+    with pytest.raises(EdgepackError, match="E616") as caught:
+        tools.swift("swiftc", cwd=no_tools)
+    assert said in caught.value.why
+
+
 def test_a_tool_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tools, "MINUTES", 0.01)
     with pytest.raises(EdgepackError, match="E616") as caught:
