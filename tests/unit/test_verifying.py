@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import plistlib
+import re
 import struct
 import sys
 import zipfile
@@ -14,6 +15,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+import edgepack_templates as templates
 from app_bench import PAIRS, Bench
 from edgepack.cli import edgepack
 from edgepack.errors import EdgepackError
@@ -321,6 +323,14 @@ def test_frameworks_come_after_what_they_import(
     monkeypatch.setattr(swift, "STUBS", tmp_path)
     assert swift._in_order({"A"}) == ["C", "B", "A"]
     assert swift._in_order({"D", "B"}) == ["C", "B", "D"]
+
+
+def test_nothing_is_declared_that_the_oldest_ios_lacks() -> None:
+    oldest = float(templates.read("ios").versions["minimum_ios"])
+    for path in swift.STUBS.glob("*.swift"):
+        found = re.findall(r"@available\(iOS (\d+\.\d+), \*\)", path.read_text("utf-8"))
+        assert path.read_text("utf-8").count("@available(iOS") == len(found)
+        assert all(float(since) <= oldest for since in found), path.name
 
 
 def test_apps_with_the_same_sources_are_compiled_once(bench: Bench, tmp_path: Path) -> None:
