@@ -101,6 +101,28 @@ def test_an_app_climbs_the_ladder(
     assert contents(project) == before
 
 
+def test_the_classes_of_android_are_those_that_a_jdk_reads(tmp_path: Path) -> None:
+    jars = os.pathsep.join(str(tools.part("android") / f"android-{n}.jar") for n in (34, 23))
+    for name, members in (
+        (
+            "android.media.AudioRecord",
+            [
+                "public static final int READ_BLOCKING = 0;",
+                "public android.media.AudioRecord(int, int, int, int, int) throws",
+                "public int read(float[], int, int, int);",
+            ],
+        ),
+        ("android.view.View$OnClickListener", ["public abstract void onClick(android.view.View);"]),
+        ("android.util.SparseArray", ["class android.util.SparseArray<E> implements", "E valueAt(int);"]),
+        ("android.os.Build$VERSION_CODES", ["TIRAMISU = 33;"]),
+        ("android.provider.MediaStore", ["ACTION_IMAGE_CAPTURE"]),
+    ):  # fmt: skip
+        done = tools.run(tools.program("javap"), "-constants", "-cp", jars, name, cwd=tmp_path)
+        assert done.code == 0, done.text
+        for member in members:
+            assert member in done.out
+
+
 # --- Android, in one batch -----------------------------------------------------------------------
 
 ANDROID_TYPOS: dict[str, tuple[str, list[Edit], str]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import plistlib
+import re
 import struct
 import sys
 import zipfile
@@ -14,6 +15,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+import edgepack_templates as templates
 from app_bench import PAIRS, Bench
 from edgepack.cli import edgepack
 from edgepack.errors import EdgepackError
@@ -183,6 +185,19 @@ def test_a_part_without_its_record_was_not_finished(no_tools: Path) -> None:
     assert tools.versions() == {"a": "1"}
 
 
+@pytest.mark.parametrize("said", ["unshare: unshare failed: no", "mount: /x: permission denied."])
+def test_a_root_that_cannot_be_entered_is_a_missing_tool(
+    no_tools: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    (no_tools / "swift").mkdir()
+    (no_tools / "swift" / tools.RECORD).write_text("{}")
+    monkeypatch.setattr(tools.shutil, "which", lambda name: name if name == "unshare" else None)
+    monkeypatch.setattr(tools, "run", lambda *_, **__: tools.Output(code=126, out="", err=said))
+    with pytest.raises(EdgepackError, match="E616") as caught:
+        tools.swift("swiftc", cwd=no_tools)
+    assert said in caught.value.why
+
+
 def test_a_tool_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tools, "MINUTES", 0.01)
     with pytest.raises(EdgepackError, match="E616") as caught:
@@ -308,6 +323,14 @@ def test_frameworks_come_after_what_they_import(
     monkeypatch.setattr(swift, "STUBS", tmp_path)
     assert swift._in_order({"A"}) == ["C", "B", "A"]
     assert swift._in_order({"D", "B"}) == ["C", "B", "D"]
+
+
+def test_nothing_is_declared_that_the_oldest_ios_lacks() -> None:
+    oldest = float(templates.read("ios").versions["minimum_ios"])
+    for path in swift.STUBS.glob("*.swift"):
+        found = re.findall(r"@available\(iOS (\d+\.\d+), \*\)", path.read_text("utf-8"))
+        assert path.read_text("utf-8").count("@available(iOS") == len(found)
+        assert all(float(since) <= oldest for since in found), path.name
 
 
 def test_apps_with_the_same_sources_are_compiled_once(bench: Bench, tmp_path: Path) -> None:

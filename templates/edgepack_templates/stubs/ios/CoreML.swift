@@ -1,5 +1,6 @@
 // What generated apps use of Core ML: declarations with the SDK's signatures, nothing that runs. Classes are
-// not Sendable here, although some are in newer SDKs: code that passes without passes with it.
+// not Sendable here, although some are in newer SDKs: code that passes without passes with it. Off Apple's
+// systems a compiler does not judge availability: what is newer than the apps' oldest iOS is not declared.
 import Foundation
 
 public enum MLComputeUnits: Int, @unchecked Sendable {
@@ -36,17 +37,7 @@ open class MLModel: NSObject {
     open func prediction(
         from input: any MLFeatureProvider, options: MLPredictionOptions = MLPredictionOptions()
     ) async throws -> any MLFeatureProvider { fatalError() }
-
-    @available(iOS 18.0, *)
-    open func makeState() -> MLState { fatalError() }
-
-    @available(iOS 18.0, *)
-    open func prediction(from inputFeatures: any MLFeatureProvider, using state: MLState) throws
-        -> any MLFeatureProvider { fatalError() }
 }
-
-@available(iOS 18.0, *)
-public final class MLState {}
 
 public protocol MLFeatureProvider {
     var featureNames: Set<String> { get }
