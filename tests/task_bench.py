@@ -71,7 +71,7 @@ SETTINGS: dict[str, Any] = {
 
 def write_files(folder: Path) -> Path:
     """The files that the settings name."""
-    (folder / "labels.txt").write_text("Rose\nit's \"q\" ${x} <b>\n向日葵 🌻\n", "utf-8")
+    (folder / "labels.txt").write_text('Rose\nit\'s "q" ${x} <b>\n向日葵 🌻\n', "utf-8")
     words = ["<|end|>", "Ġyes", "Ġno", "!", "a", "b", "c", "<|start|>"]
     (folder / "vocabulary.txt").write_text("\n".join(words) + "\n", "utf-8")
     return folder

@@ -57,6 +57,7 @@ def resolve(loaded: Loaded, name: str, models: Sequence[Offered]) -> tuple[AppPl
                 help=f'Add [tasks.{settings.task}], or make the app with task = "generic".',
             )  # fmt: skip
         used = _used(loaded, settings.task, wanted, models)
+        _refuse_unknown_models(loaded, platform, settings, models)
         variants = tuple(_variant_of(loaded, platform, model) for model in used)
         _refuse_two_targets(loaded, platform, variants)
         app = _app(platform, settings, variants, name, wanted, loaded.folder)
@@ -98,6 +99,20 @@ def _used(
                 help=suggestion(name, list(by_name)) or f"Models: {', '.join(by_name)}.",
             )  # fmt: skip
     return tuple(by_name[name] for name in dict.fromkeys(named.values()))
+
+
+def _refuse_unknown_models(
+    loaded: Loaded, platform: str, settings: AppSettings, models: Sequence[Offered]
+) -> None:
+    """E103 for a variant of a model that nobody has."""
+    names = [model.name for model in models]
+    for name in settings.variant if isinstance(settings.variant, dict) else ():
+        if name not in names:
+            raise problem(
+                loaded, "E103", f"wrong value for apps.{platform}.variant",
+                ("apps", platform, "variant", name), why=f"{name!r} is the name of no model",
+                help=suggestion(name, names) or f"Models: {', '.join(names)}.",
+            )  # fmt: skip
 
 
 def _variant_of(loaded: Loaded, platform: str, model: Offered) -> Variant:

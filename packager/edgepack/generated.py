@@ -1,15 +1,17 @@
 """Generated files in a project that people work on: which are as generated, and which were changed.
 
 A project lists its files with their digests. A file that still has its digest may be replaced by a newer
-one; any other belongs to the person who changed it.
+one; any other belongs to the person who changed it. While a project is brought up to date, the listing
+holds the digests that are to come as well: a kill leaves files of both kinds, and none is taken for a
+person's.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,9 +32,15 @@ class Updated:
 
 def write_listing(project: Path) -> None:
     """List every file of a project that was just generated."""
-    files = {name: digest.of_file(project / name) for name in _files(project)}
+    _list(project, {name: digest.of_file(project / name) for name in _files(project)})
+
+
+def _list(project: Path, files: Mapping[str, str | list[str]]) -> None:
+    """Write the listing in one step."""
     text = json.dumps({"schema": 1, "files": files}, indent=2, ensure_ascii=False)
-    (project / LISTING).write_text(text + "\n", encoding="utf-8")
+    aside = project / f".{LISTING}.edgepack"
+    aside.write_text(text + "\n", encoding="utf-8")
+    aside.replace(project / LISTING)
 
 
 def refuse_full(project: Path) -> None:
@@ -44,16 +52,28 @@ def refuse_full(project: Path) -> None:
         )  # fmt: skip
 
 
+def refuse_foreign(project: Path, payload: str) -> None:
+    """Raises E611 unless the folder lists a generated app with that folder of models."""
+    if f"{payload}/edgepack.json" not in _listed(project):
+        raise _foreign(project, f"{LISTING} is of an app for another platform")
+
+
 def put(fresh: Path, project: Path) -> Updated:
-    """Copy a generated project to a new or empty folder; a kill leaves no half of it. Raises E608."""
+    """Copy a generated project to a new or empty folder. Raises E608.
+
+    A kill leaves no half of a new folder; an empty one, which may be a disk's root or a shell's own, is
+    filled, and what a kill leaves of that `update` completes.
+    """
     refuse_full(project)
+    if project.exists():
+        for name in (LISTING, *_files(fresh)):
+            _replace(fresh / name, project / name)
+        return Updated(tuple(_files(project)), (), ())
     project.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(dir=project.parent, prefix=f".{project.name}."))
     try:
         shutil.copytree(fresh, aside, dirs_exist_ok=True)
         aside.chmod(0o755)
-        if project.exists():
-            project.rmdir()
         aside.rename(project)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
@@ -65,16 +85,19 @@ def update(fresh: Path, project: Path, payload: str) -> Updated:
     """Bring a project up to a fresh one; files that people changed stay. A kill loses nothing.
 
     payload: the folder of the models, in which every file is replaced. Raises E611 when the project
-    lists no generated files.
+    lists no generated files, or those of another platform.
     """
+    refuse_foreign(project, payload)
     before, after = _listed(project), _listed(fresh)
+    coming = {name: sorted({*before.get(name, ()), *digests}) for name, digests in after.items()}
+    _list(project, {**before, **coming})
     written, removed, kept = [], [], []
     for name, wanted in after.items():
         path = project / name
         found = digest.of_file(path) if path.is_file() else None
-        if found == wanted:
+        if found in wanted:
             continue
-        own = found is not None and found != before.get(name)
+        own = found is not None and found not in before.get(name, ())
         if own and not name.startswith(f"{payload}/"):
             kept.append(name)
             continue
@@ -84,7 +107,7 @@ def update(fresh: Path, project: Path, payload: str) -> Updated:
         path = project / name
         if not path.is_file():
             continue
-        if digest.of_file(path) == before[name]:
+        if digest.of_file(path) in before[name]:
             path.unlink()
             removed.append(name)
         else:
@@ -99,28 +122,34 @@ def _files(project: Path) -> list[str]:
     return sorted(n for n in (p.relative_to(project).as_posix() for p in found) if n != LISTING)
 
 
-def _listed(project: Path) -> dict[str, str]:
-    """Digests by path as the project lists them. Raises E611."""
+def _listed(project: Path) -> dict[str, list[str]]:
+    """Digests by path as the project lists them: one, or while it is brought up to date two. Raises E611."""
     try:
         listing = json.loads((project / LISTING).read_text(encoding="utf-8"))
-        return {str(name): str(found) for name, found in listing["files"].items()}
+        return {
+            str(name): [found] if isinstance(found, str) else [str(one) for one in found]
+            for name, found in listing["files"].items()
+        }
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise EdgepackError(
-            "E611", f"{project} holds no generated app",
-            why=f"{LISTING} cannot be read: {error}",
-            help="Name the folder of an app that edgepack made, or a new folder without --update.",
-        ) from error  # fmt: skip
+        raise _foreign(project, f"{LISTING} cannot be read: {error}") from error
+
+
+def _foreign(project: Path, why: str) -> EdgepackError:
+    """E611 about a folder that is to be brought up to date."""
+    return EdgepackError(
+        "E611", f"{project} holds no generated app of this kind", why=why,
+        help="Name the folder of an app that edgepack made, or a new folder without --update.",
+    )  # fmt: skip
 
 
 def _replace(source: Path, path: Path) -> None:
-    """Put a copy in place by one rename."""
+    """Put a copy in place by one rename; what a kill leaves beside it the next one overwrites."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
+    aside = path.with_name(f".{path.name}.edgepack")
     try:
         shutil.copyfile(source, aside)
         shutil.copymode(source, aside)
-        Path(aside).replace(path)
+        aside.replace(path)
     except BaseException:
-        Path(aside).unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)
         raise

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from edgepack import __version__, bundle, envs, registry, sampling, source_files, stages
+from edgepack import __version__, bundle, envs, registry, sampling, source_files, stages, tasks
 from edgepack.app_plans import AppPlan
 from edgepack.console import Console
 from edgepack.envs import Environment
@@ -121,6 +121,8 @@ def _everything(
 ) -> Iterator[tuple[Build, list[Built]]]:
     """Every model exported, converted, run and compared."""
     digests = [source_files.check(model.model) for model in plan.models]
+    for app in plan.apps:
+        tasks.check_files(app.settings, Path(app.folder))
     environments = make_environments(plan, console)
     with opened(plan, environments, console, slots, cache) as b:
         yield (

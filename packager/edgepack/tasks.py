@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 LABELS = "labels.txt"
 VOCABULARY = "vocabulary.pieces"
 
+MOST_PIECES = 1 << 20
+"""No vocabulary comes near this; an id beyond it is a mistake."""
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -67,6 +70,17 @@ def prepare(
     return Task({"kind": "generic"}, {})
 
 
+def check_files(settings: ImageClassification | Voice | Translation | None, folder: Path) -> None:
+    """Raises what `prepare` raises for files alone, which needs no model."""
+    match settings:
+        case ImageClassification():
+            _labels(folder, settings)
+        case Voice():
+            _vocabulary(folder, settings)
+        case Translation():
+            sentencepiece.convert(_read(folder, settings.tokenizer))
+
+
 def _image_classification(
     settings: ImageClassification, folder: Path, models: Mapping[str, Fitted]
 ) -> Task:
@@ -75,7 +89,13 @@ def _image_classification(
     feed = next((f for f in model.feeds if f.name == source.name), Input(name=source.name))
     spec = dataclasses.replace(source, layout=feed.layout or source.layout)
     output = _output(model, settings.output)
-    labels = classes.read_labels(_read(folder, settings.labels), settings.labels)
+    for tensor, places in ((spec, spec.shape[:-3]), (output, output.shape[:-1])):
+        if any(isinstance(size, int) and size != 1 for size in places):
+            raise _misfit(
+                model.name, f"has {tensor.name!r} of {list(tensor.shape)}",
+                "an app classifies one photo at a time",
+            )  # fmt: skip
+    labels = _labels(folder, settings)
     classes.check_labels(labels, output.shape, settings.labels)
     shown = Classes(labels=LABELS, activation=settings.activation, top=settings.top)
     value = {
@@ -113,7 +133,15 @@ def _voice(settings: Voice, folder: Path, models: Mapping[str, Fitted]) -> Task:
         )  # fmt: skip
     (mel,) = _inputs(encoder, "a spectrogram")
     _check_mel(encoder, mel, features)
-    files = {VOCABULARY: text.write_pieces(bytelevel.pieces_of(_vocabulary(folder, settings)))}
+    longest = speech.longest_ms + 2 * speech.pad_ms
+    if not speech.longest_ms or longest * features.sample_rate > features.length * 1000:
+        most = features.length * 1000 // features.sample_rate - 2 * speech.pad_ms
+        raise _misfit(
+            encoder.name, f"hears {features.length} samples at once, and speech may be longer",
+            "what is beyond them would be left out of the text",
+            f"Set longest_ms under [tasks.voice.speech], to {most} at most.",
+        )  # fmt: skip
+    files = {VOCABULARY: _vocabulary(folder, settings)}
     value = {
         "kind": "voice",
         "detector": {
@@ -147,6 +175,11 @@ def _translation(settings: Translation, folder: Path, models: Mapping[str, Fitte
         raise _misfit(encoder.name, "cannot be fed with tokens alone", why)
     if tokens.dtype not in ("int32", "int64"):
         raise _misfit(encoder.name, f"takes tokens as {tokens.dtype}", "ids are int32 or int64")
+    fixed = len(settings.end) + bool(settings.languages)
+    if length <= fixed:
+        raise _misfit(
+            encoder.name, f"takes {length} tokens", f"{fixed} are there before any of a text"
+        )
     tokenizer, files = sentencepiece.convert(_read(folder, settings.tokenizer))
     given = (*encoder.signature.outputs, *masks)
     value = {
@@ -185,11 +218,16 @@ def _decoder(
             model.name, f"gives {logits.name!r} as {logits.dtype} {list(logits.shape)}",
             f"logits are floats, one for each token, up to {largest} at least",
         )  # fmt: skip
+    if generation.longest <= len(generation.start):
+        raise _misfit(
+            model.name, f"may write {generation.longest} tokens with the {len(generation.start)} given",
+            "generation.longest counts both, so none would be written",
+        )  # fmt: skip
     by_name = {spec.name: spec for spec in given}
     rest = [t for t in inputs if t.name not in (*counters, *(c.input for c in carried))]
     for spec in rest:
         source = by_name.get(spec.name)
-        if source is None or (source.dtype, source.shape) != (spec.dtype, spec.shape):
+        if source is None or _form(source) != _form(spec):
             what = "nothing" if source is None else f"{source.dtype} {list(source.shape)}"
             raise _misfit(
                 model.name, f"takes {spec.name!r}, {spec.dtype} {list(spec.shape)}",
@@ -240,7 +278,8 @@ def _carried(model: Fitted, carried: Sequence[Carried]) -> Sequence[Carried]:
     for one in carried:
         taken = _named(model, "input", model.signature.inputs, one.input)
         made = _named(model, "output", model.signature.outputs, one.output)
-        if (taken.dtype, _sizes(model, taken)) != (made.dtype, _sizes(model, made)):
+        _sizes(model, taken)
+        if _form(taken) != _form(made):
             raise _misfit(
                 model.name, f"cannot carry {one.output!r} to {one.input!r}",
                 f"they are {made.dtype} {list(made.shape)} and {taken.dtype} {list(taken.shape)}",
@@ -264,17 +303,25 @@ def _count(model: Fitted, spec: TensorSpec) -> int:
     return math.prod(_sizes(model, spec))
 
 
+def _form(spec: TensorSpec) -> tuple[object, ...]:
+    """What two tensors have in common of which one may be fed as the other."""
+    return spec.dtype, spec.shape, spec.quantization
+
+
 def _check_mel(model: Fitted, spec: TensorSpec, features: LogMel) -> None:
     """Raises E640 unless the spectrogram that the settings make is the input."""
-    span = features.length - (features.window if features.center == "none" else 0)
+    beyond = 0 if features.center == "none" else 2 * (features.window // 2)
+    span = features.length + beyond - features.window
     frames = span // features.hop + 1 - features.drop_last
     bands = features.bands or features.window // 2 + 1
     made = (bands, frames) if features.layout == "bands-first" else (frames, bands)
     sizes = _sizes(model, spec)
-    if spec.dtype != "float32" or sizes[-2:] != made or math.prod(sizes) != math.prod(made):
+    fits = sizes[-2:] == made and math.prod(sizes) == math.prod(made)
+    if not features.length or spec.dtype != "float32" or not fits:
+        kind = f"a float32 spectrogram of {list(made)}" if features.length else "one of any length"
         raise _misfit(
             model.name, f"takes {spec.name!r} as {spec.dtype} {list(spec.shape)}",
-            f"tasks.voice.features make a float32 spectrogram of {list(made)}",
+            f"tasks.voice.features make {kind}",
         )  # fmt: skip
 
 
@@ -292,28 +339,57 @@ def _read(folder: Path, name: str) -> bytes:
     """A file that the settings name. Raises E201."""
     try:
         return (folder / name).read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise EdgepackError(
             "E201", f"{folder / name} cannot be read", why=str(error),
             help="Paths under [tasks] start from the folder of edgepack.toml.",
         ) from error  # fmt: skip
 
 
-def _vocabulary(folder: Path, settings: Voice) -> list[str]:
-    """Byte-level pieces by id: of a tokenizer.json, a vocab.json, or a file with one a line. Raises E624."""
-    data = _read(folder, settings.vocabulary)
+def _labels(folder: Path, settings: ImageClassification) -> list[str]:
+    """Names of the classes. Raises E201, E629."""
+    return classes.read_labels(_read(folder, settings.labels), settings.labels)
+
+
+def _vocabulary(folder: Path, settings: Voice) -> bytes:
+    """The file of the decoder's byte-level pieces. Raises E201, E624, E625."""
+    name = settings.vocabulary
+    data = _read(folder, name)
     try:
-        words = data.decode()
-        if not settings.vocabulary.endswith(".json"):
-            return words.removesuffix("\n").split("\n")
-        found = json.loads(words)
-        ids = dict(found["model"]["vocab"] if "model" in found else found)
-        ids |= {extra["content"]: extra["id"] for extra in found.get("added_tokens", ())}
-        by_id = {int(number): piece for piece, number in ids.items()}
-        return [by_id.get(number, f"<|{number}|>") for number in range(max(by_id) + 1)]
+        words = data.decode("utf-8-sig")
+        pieces = _pieces(json.loads(words)) if name.endswith(".json") else _lines(words)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise EdgepackError(
-            "E624", f"{settings.vocabulary} holds no byte-level vocabulary",
-            why=f"{type(error).__name__}: {error}",
+            "E624", f"{name} holds no byte-level vocabulary", why=f"{type(error).__name__}: {error}",
             help="Give tokenizer.json, vocab.json, or a file with one token a line.",
         ) from error  # fmt: skip
+    written = text.write_pieces(pieces)
+    bytelevel.load(ByteLevel(pieces=name), {name: written})
+    return written
+
+
+def _lines(words: str) -> list[text.Piece]:
+    """Pieces of a file with one a line."""
+    lines = words.replace("\r\n", "\n").removesuffix("\n").split("\n")
+    return bytelevel.pieces_of(lines)
+
+
+def _pieces(found: Any) -> list[text.Piece]:
+    """Pieces of a tokenizer.json or vocab.json. ValueError, KeyError, TypeError, AttributeError for others.
+
+    Ids that nothing has, and special tokens, control the model and are never shown.
+    """
+    whole = isinstance(found.get("model"), dict)
+    ids: dict[str, int] = found["model"]["vocab"] if whole else found
+    added = found.get("added_tokens", []) if whole else []
+    by_id = {number: piece for piece, number in ids.items()}
+    by_id |= {extra["id"]: extra["content"] for extra in added}
+    special = {extra["id"] for extra in added if extra.get("special")}
+    last = max(by_id)
+    if not all(type(number) is int for number in by_id) or not 0 <= last < MOST_PIECES:
+        raise ValueError("its ids are no numbers of pieces")
+    pieces = bytelevel.pieces_of(by_id.get(n, f"<|{n}|>") for n in range(last + 1))
+    return [
+        dataclasses.replace(piece, kind="control") if number in special else piece
+        for number, piece in enumerate(pieces)
+    ]

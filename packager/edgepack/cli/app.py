@@ -28,6 +28,8 @@ from edgepack.errors import ANSWER_IS_NO
     metavar="NAME",
     help="What it carries, such as litert-int8.  [default: the smallest]",
 )
+@click.option("--input", "inputs", multiple=True, metavar="NAME:DTYPE[SHAPE]",
+              help="An input, in order, where there is no edgepack.toml.")  # fmt: skip
 @click.option("--id", "app_id", metavar="ID", help="Application id or bundle identifier.")
 @click.option("--name", metavar="NAME", help="The app's name, as people see it.")
 @click.option("--allow", multiple=True, type=click.Choice(["not-run"]),
@@ -41,7 +43,7 @@ from edgepack.errors import ANSWER_IS_NO
 def command(**flags: Any) -> int:
     """Generate an app around MODEL, in a folder that is yours.
 
-    MODEL is what `edgepack build` takes; what a build made is taken from the cache. The apps of a build,
+    MODEL is what `edgepack build` takes; what a build has made is taken from the cache. The apps of a build,
     in dist/NAME/apps, are replaced by the next one; this one is not.
 
     DIR/edgepack-generated.json lists the generated files. Change any of them: --update replaces those
@@ -63,14 +65,16 @@ def command(**flags: Any) -> int:
 
     console = consoles.Console(json=flags["as_json"])
     out: Path = flags["out"]
+    payload = read(flags["platform"]).payload
     loaded = from_flags.app_config_of(flags)
     plan = plans.resolve(loaded, loaded.folder / "dist")
-    if not flags["update"]:
+    if flags["update"]:
+        generated.refuse_foreign(out, payload)
+    else:
         generated.refuse_full(out)
     done: list[generated.Updated] = []
 
     def put(_: Any, fresh: Path) -> None:
-        payload = read(flags["platform"]).payload
         done.append(
             generated.update(fresh, out, payload) if flags["update"] else generated.put(fresh, out)
         )

@@ -47,6 +47,7 @@ def load(settings: ByteLevel, files: Mapping[str, bytes]) -> Tokenizer:
                 "E625",
                 f"piece {number} of {settings.pieces} is not written in bytes",
                 why=f"{piece.text!r} holds a character that stands for none.",
+                help="Give a byte-level vocabulary, as GPT-2 and Whisper have one.",
             )
         written = "" if piece.kind == "control" else piece.text
         contents.append(bytes(BYTES[character] for character in written))

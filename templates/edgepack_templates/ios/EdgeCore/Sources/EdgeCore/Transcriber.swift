@@ -100,6 +100,9 @@ public final class Transcriber: @unchecked Sendable {
         return try tokens(of: samples, &clock)
     }
 
+    /// The text that tokens spell.
+    public func text(of tokens: [Int]) throws -> String { try tokenizer.decode(tokens) }
+
     /// How likely each frame of a recording is speech.
     public func probabilities(_ samples: [Float]) throws -> [Float] {
         let names = task.detector

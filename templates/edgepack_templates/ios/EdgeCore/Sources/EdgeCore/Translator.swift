@@ -83,7 +83,7 @@ public final class Translator: @unchecked Sendable {
         var given = [names.tokens: try filled(names.tokens) { $0 < ids.count ? ids[$0] : names.filler }]
         if !names.mask.isEmpty { given[names.mask] = try filled(names.mask) { $0 < ids.count ? 1 : 0 } }
         let encoded = try timed { try encoder.call(given) }
-        let step = try DecoderStep(decoder, task.decoder, encoded.made.merging(given) { made, _ in made })
+        let step = try DecoderStep(decoder, task.decoder, encoded.made.merging(given) { _, given in given })
         let found = try timed { try generate(step.run, step.start, task.generation) }
         return Translation(
             text: try writer.decode(found.made),

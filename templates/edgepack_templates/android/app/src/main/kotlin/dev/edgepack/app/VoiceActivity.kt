@@ -49,7 +49,7 @@ class VoiceActivity : Activity() {
         // The models are opened while people speak: what comes first of both waits for the other.
         Thread({
             val samples = started.record()
-            runOnUiThread { transcribe(samples, started) }
+            runOnUiThread { if (!isDestroyed) transcribe(samples, started) }
         }, "recorder").start()
         worker.run({ }, { }, ::fail)
     }

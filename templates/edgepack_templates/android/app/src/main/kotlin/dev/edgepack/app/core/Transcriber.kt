@@ -55,6 +55,9 @@ class Transcriber(task: JSONObject, file: (String) -> ByteArray, opener: Opener)
     /** Tokens of one stretch of speech. */
     fun tokensOf(samples: FloatArray): IntArray = tokensOf(samples, Clock())
 
+    /** The text that tokens spell. */
+    fun textOf(tokens: IntArray): String = tokenizer.decode(tokens)
+
     /** How likely each frame of a recording is speech. */
     fun probabilities(samples: FloatArray): FloatArray {
         val input = detection.getString("input")
