@@ -365,8 +365,9 @@ def _place(at: str, data: dict[str, Any]) -> tuple[str | int, ...]:
             place.append(name or int(index))
             continue
         table = _value(data, tuple(place))
-        kind = _type_at(tuple(place))
-        place.append(next((k for k, v in table.items() if _fails(v, kind.value_type)), ""))
+        kinds = _options(_type_at(tuple(place)))
+        kind = next(k.value_type for k in kinds if isinstance(k, msgspec.inspect.DictType))
+        place.append(next((k for k, v in table.items() if _fails(v, kind)), ""))
     if in_key:
         keys = _known(tuple(place))
         place.append(next((k for k in _value(data, tuple(place)) if k not in keys), ""))
@@ -387,7 +388,16 @@ def _annotation(kind: Any) -> Any:
         return kind.cls
     if isinstance(kind, msgspec.inspect.UnionType):
         return Positive | DimensionRange
+    if isinstance(kind, msgspec.inspect.IntType):
+        return Annotated[int, Meta(ge=kind.ge)]
+    if isinstance(kind, msgspec.inspect.ListType):
+        return list[str]
     return dict[str, Any] if isinstance(kind, msgspec.inspect.DictType) else str
+
+
+def _options(kind: Any) -> tuple[Any, ...]:
+    """The types of which a value may have one."""
+    return kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
 
 
 def _value(data: Any, place: tuple[str | int, ...]) -> Any:
@@ -403,8 +413,7 @@ def _type_at(place: tuple[str | int, ...]) -> Any:
     """The inspected type of a place in the file."""
     kind: Any = msgspec.inspect.type_info(Config)
     for step in place:
-        kinds = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
-        for option in kinds:
+        for option in _options(kind):
             if isinstance(step, int):
                 if isinstance(option, msgspec.inspect.ListType | msgspec.inspect.VarTupleType):
                     kind = option.item_type
@@ -418,10 +427,8 @@ def _type_at(place: tuple[str | int, ...]) -> Any:
 
 def _known(place: tuple[str | int, ...]) -> list[str]:
     """The keys, or the values, that may stand at a place; [] when any may."""
-    kind = _type_at(place)
-    kinds = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
     found: list[str] = []
-    for option in kinds:
+    for option in _options(_type_at(place)):
         if isinstance(option, msgspec.inspect.StructType):
             found += [f.encode_name for f in option.fields]
         elif isinstance(option, msgspec.inspect.LiteralType):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,9 @@ SAMPLE = Path(__file__).parents[2] / "sample_apps" / "voice"
 sys.path.insert(0, str(SAMPLE))
 
 import decoding  # noqa: E402
+import opening  # noqa: E402
 
 Array = np.ndarray[Any, Any]
-Call = Callable[[dict[str, Array]], dict[str, Array]]
 
 
 def main(kind: str, encoder: str, decoder: str, mels: str, out: str, record: str = "") -> None:
@@ -30,7 +29,7 @@ def main(kind: str, encoder: str, decoder: str, mels: str, out: str, record: str
 
         encode, step = transcribe.models()
     else:
-        open_model = {"litert": litert, "coreml": core_ml}[kind]
+        open_model = {"litert": opening.litert, "coreml": opening.core_ml}[kind]
         encode, step = of_artifacts(open_model(encoder), open_model(decoder))
     with np.load(mels) as found:
         tokens = {name: told(found[name], encode, step, record, name) for name in found.files}
@@ -52,7 +51,7 @@ def told(mel: Array, encode: Any, step: Any, record: str, name: str) -> list[int
     return tokens
 
 
-def of_artifacts(encoder: Call, decoder: Call) -> tuple[Any, Any]:
+def of_artifacts(encoder: opening.Call, decoder: opening.Call) -> tuple[Any, Any]:
     """An encoder and a decoder by the names of their tensors, as `decoding` takes them."""
 
     def encode(mel: Array) -> tuple[Array, Array]:
@@ -69,36 +68,6 @@ def of_artifacts(encoder: Call, decoder: Call) -> tuple[Any, Any]:
         return np.array(made["logits"], np.float32), (made["new_keys"], made["new_values"])
 
     return encode, step
-
-
-def litert(path: str) -> Call:
-    """A .tflite on LiteRT with XNNPACK."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    runner = Interpreter(model_path=path, num_threads=1).get_signature_runner()
-    dtypes = {name: detail["dtype"] for name, detail in runner.get_input_details().items()}
-
-    def call(given: dict[str, Array]) -> dict[str, Array]:
-        made: dict[str, Array] = runner(**{n: a.astype(dtypes[n]) for n, a in given.items()})
-        return made
-
-    return call
-
-
-def core_ml(path: str) -> Call:
-    """An .mlpackage on the emulator."""
-    from edgepack_targets.coreml.emulator import model
-
-    opened = model.open_package(Path(path))
-    dtypes = {"token": np.int32, "position": np.int32}
-
-    def call(given: dict[str, Array]) -> dict[str, Array]:
-        made: dict[str, Array] = opened.predict(
-            {n: a.astype(dtypes.get(n, np.float32)) for n, a in given.items()}
-        )
-        return made
-
-    return call
 
 
 if __name__ == "__main__":

@@ -549,7 +549,7 @@ DAMAGES = [
     ("android/app/src/main/res/values/strings.xml.j2", "Run again", "Run & again", "strings.xml, line 4"),
     ("android/app/proguard-rules.pro.j2", "-keep class ", "keep class ", "not a rule"),
     ("android/settings.gradle.kts", "include", "include {% x", "a leftover"),
-    ("ios/EdgepackApp/ContentView.swift", "var body", "var var body", "ContentView.swift, line"),
+    ("ios/EdgepackApp/CheckView.swift", "var body", "var var body", "CheckView.swift, line"),
     ("ios/EdgeCore/Sources/EdgeCore/Digest.swift", "mix(at: start)", "mix(at: start", "Digest.swift"),
     ("ios/Config/App.xcconfig.j2", "PRODUCT_NAME =", "PRODUCT NAME", "App.xcconfig, line 5"),
     ("ios/EdgepackApp/Assets.xcassets/Contents.json", "{", "{,", "Contents.json, line 1"),

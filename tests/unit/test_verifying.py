@@ -261,7 +261,7 @@ def test_settings_are_read_from_the_build_script(bench: Bench) -> None:
     settings = gradle.settings(folder)
     assert settings.application_id == "com.example.x1"
     assert (settings.namespace, settings.minimum_sdk, settings.target_sdk) == (
-        "dev.edgepack.app", 26, 36,
+        "dev.edgepack.app", 28, 36,
     )  # fmt: skip
     script = folder / "app/build.gradle.kts"
     script.write_text(script.read_text().replace("minSdk", "minSdkk"))
