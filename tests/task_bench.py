@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
-from app_bench import Bench, model, tree_digest
+from app_bench import SIGNATURE, Bench, model, tree_digest
 from edgepack import golden_cases, tasks
 from edgepack.contract.settings import Carried, Generation, Speech
 from edgepack.task_settings import Decoder, Detector, ImageClassification, Translation, Voice
@@ -69,9 +71,10 @@ SETTINGS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def write_files(folder: Path) -> Path:
-    """The files that the settings name."""
-    (folder / "labels.txt").write_text('Rose\nit\'s "q" ${x} <b>\n向日葵 🌻\n', "utf-8")
+def write_files(folder: Path, word: str = "") -> Path:
+    """The files that the settings name. word: a label."""
+    label = " ".join(word.split()) or 'it\'s "q" ${x} <b>'
+    (folder / "labels.txt").write_text(f"Rose\n{label}\n向日葵 🌻\n", "utf-8")
     words = ["<|end|>", "Ġyes", "Ġno", "!", "a", "b", "c", "<|start|>"]
     (folder / "vocabulary.txt").write_text("\n".join(words) + "\n", "utf-8")
     return folder
@@ -81,15 +84,34 @@ def fitted(task: str) -> dict[str, tasks.Fitted]:
     return {name: tasks.Fitted(name, found) for name, found in MODELS[task].items()}
 
 
-def render(bench: Bench, platform: str, target: str, task: str, **changes: Any) -> Path:
-    """An app for a task around tiny files in place of its models."""
-    place = bench.folder / f"models-{bench.count}"
+def settings_of(task: str, word: str) -> Any:
+    """The settings of a task whose models are called after a word, and a language too."""
+    wanted, change = SETTINGS[task], msgspec.structs.replace
+    if task == "image-classification":
+        return change(wanted, model=f"flowers{word}")
+    decoder = change(wanted.decoder, model=f"decoder{word}")
+    wanted = change(wanted, encoder=f"encoder{word}", decoder=decoder)
+    if task == "voice":
+        return change(wanted, detector=change(wanted.detector, model=f"vad{word}"))
+    return change(wanted, languages={word or "Español": 4, "Deutsch": 5})
+
+
+def render(
+    bench: Bench, platform: str, target: str, task: str, *, word: str = "", **changes: Any
+) -> Path:
+    """An app for a task around tiny files in place of its models, which are called after a word."""
+    if task == "generic":
+        named = {"signature": _called(word), "model_name": word} if word else {}
+        return bench.render(platform, target, **named, **changes)
+    place = bench.folder / f"models {bench.count}"
     place.mkdir()
-    made = tasks.prepare(SETTINGS[task], write_files(place), fitted(task))
+    models = {f"{name}{word}": found for name, found in MODELS[task].items()}
+    given = {name: tasks.Fitted(name, found) for name, found in models.items()}
+    made = tasks.prepare(settings_of(task, word), write_files(place, word), given)
     packed = []
-    for name, found in MODELS[task].items():
-        (place / name).mkdir()
-        path = model(place / name, target)
+    for number, (name, found) in enumerate(models.items()):
+        (place / str(number)).mkdir()
+        path = model(place / str(number), target)
         case = golden_cases.GoldenCase(inputs=_zeros(found.inputs), outputs=_zeros(found.outputs))
         artifact = Artifact(
             file=path.name, sha256=tree_digest(path), bytes=1, format=target, signature=found,
@@ -100,6 +122,12 @@ def render(bench: Bench, platform: str, target: str, task: str, **changes: Any) 
         )  # fmt: skip
     first, *others = packed
     return bench.render(platform, target, task=made, packed=first, others=others, **changes)
+
+
+def _called(word: str) -> Signature:
+    """The bench's signature, its first input called by a word."""
+    first, *others = SIGNATURE.inputs
+    return replace(SIGNATURE, inputs=(replace(first, name=word), *others))
 
 
 def _zeros(specs: tuple[TensorSpec, ...]) -> tuple[np.ndarray[Any, Any], ...]:

@@ -127,7 +127,9 @@ def _stems(names: Sequence[str]) -> list[str]:
     stems: list[str] = []
     for number, name in enumerate(names, start=1):
         stem = "-".join(re.findall("[0-9a-z]+", name.lower())) or "model"
-        stems.append(stem if stem not in stems else f"{stem}-{number}")
+        while stem in stems:
+            stem = f"{stem}-{number}"
+        stems.append(stem)
     return stems
 
 

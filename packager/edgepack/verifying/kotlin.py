@@ -24,6 +24,7 @@ STUBS = templates.ROOT / "stubs" / "android"
 _MAIN, _TEST, _DEVICE = (f"app/src/{part}/kotlin" for part in ("main", "test", "androidTest"))
 _CORE = f"{_MAIN}/dev/edgepack/app/core"
 _ANDROIDX = "stubs/androidx"
+_ANDROID = "stubs/android"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +176,10 @@ def _copied(sources: Mapping[str, Path], key: str, batch: Path) -> tuple[str, ..
 
 def _stub_calls(targets: set[str], batch: Path) -> list[Call]:
     """Compilations of our declarations that the targets need."""
-    calls = [_stub_call(_ANDROIDX, ("androidx_test.kt",), batch)]
+    calls = [
+        _stub_call(_ANDROIDX, ("androidx_test.kt",), batch),
+        _stub_call(_ANDROID, ("mediastore.kt",), batch),
+    ]
     for target in sorted(targets):
         for number, surface in enumerate(SURFACES[target]):
             if surface.stubs:
@@ -210,7 +214,7 @@ def _app_calls(target: str, sources: _Sources, batch: Path) -> list[Call]:
         runtime: Path | str = f"out/stubs/{target}-{number}"
         if surface.jar:
             runtime = _in_part(surface.jar)
-        seen = [*kotlinc.android(), f"out/{core}", runtime]
+        seen = [f"out/{_ANDROID}", *kotlinc.android(), f"out/{core}", runtime]
         output = f"{key}/main" if number == 0 else f"{key}/main-{number}"
         calls.append(Call(output=output, sources=main, classpath=tuple(seen), friend=core))
     if device:
@@ -262,9 +266,10 @@ def _proved(project: Project, sources: _Sources) -> list[str]:
 
 
 def _keep(site: Site, sources: _Sources, out: Path) -> None:
-    """Copy the classes of an app to where its other rungs look for them."""
+    """Link the classes of an app to where its other rungs look for them."""
     target = site.project.target
     shutil.rmtree(site.scratch / "classes", ignore_errors=True)
+    (site.scratch / "classes").mkdir()
     for part, made in (
         ("core", f"{sources.core_key}/core"),
         ("test", f"{sources.core_key}/test"),
@@ -272,4 +277,4 @@ def _keep(site: Site, sources: _Sources, out: Path) -> None:
         ("runtime", f"stubs/{target}-0"),
     ):
         if (out / made).is_dir():
-            shutil.copytree(out / made, classes(site, part))
+            classes(site, part).symlink_to(out / made, target_is_directory=True)
