@@ -1,4 +1,4 @@
-"""`edgepack verify-app` with its tools: whole apps climb it, hostile names too, no typo gets past its rung.
+"""`edgepack verify-app` with its tools: apps of every task climb it, hostile names too, no typo gets past its rung.
 
 `make app-tools` makes the tools. Compilations are batched, as starting a compiler takes longest.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import plistlib
 import re
 import shutil
 import zipfile
@@ -14,22 +15,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pbxproj
 import pytest
 
+import app_typos
 from app_bench import HOSTILE, Bench
+from app_typos import CODE, Edit, Typo
 from edgepack.errors import EdgepackError
 from edgepack.verifying import (
     android_resources,
+    apple_resources,
     kotlin,
     kotlin_tests,
     ladder,
     packages,
     parsed,
+    rendered,
     swift,
     tools,
 )
 from edgepack.verifying.kotlin import Site
 from edgepack.verifying.project import Project, recognize
+from task_bench import TASKS, render
 
 PARTS = ("kotlin", "executorch", "bundletool", "android", "junit", "dex", "swift")
 STRANGE = "größe 花 'x' $y"
@@ -37,9 +44,18 @@ IDS = {
     "android": ["com.example.flowers", "a.b", "com.class_.x", "COM.Example.A1_b", "x.fun.in.val.r"],
     "ios": ["com.example.flowers", "1.2", "com.my-app.x", "a.b.c.d.e.f", "com.Example.class"],
 }
-CODE = "app/src/main/kotlin/dev/edgepack/app"
-Edit = tuple[str, str, str]
-"""A file of a project, a text in it, and what is put in its place."""
+TARGETS = {"android": ("litert", "executorch"), "ios": ("coreml", "executorch")}
+KINDS = ("generic", *TASKS)
+PERMISSIONS = {
+    "generic": set(), "translation": set(),
+    "image-classification": {"android.permission.CAMERA"},
+    "voice": {"android.permission.RECORD_AUDIO"},
+}  # fmt: skip
+USAGE = {
+    "image-classification": "NSCameraUsageDescription",
+    "voice": "NSMicrophoneUsageDescription",
+}
+Outcome = list[str] | EdgepackError
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -62,6 +78,13 @@ def edited(project: Path, *edits: Edit) -> Path:
     return project
 
 
+def hostile(bench: Bench, platform: str, target: str, task: str) -> Iterator[tuple[str, Path]]:
+    """Apps whose names, models, tensors, labels, languages and folders are hostile, and odd ids."""
+    for number, name in enumerate(HOSTILE):
+        app_id = IDS[platform][number % len(IDS[platform])]
+        yield name, render(bench, platform, target, task, name=name, word=name, id=app_id)
+
+
 def contents(project: Path) -> dict[str, bytes]:
     return {str(p.relative_to(project)): p.read_bytes() for p in project.rglob("*") if p.is_file()}
 
@@ -70,23 +93,22 @@ def contents(project: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("platform", "target", "level", "proofs"),
+    ("platform", "target", "task", "level", "proofs"),
     [
         (
-            "android",
-            "executorch",
-            "assemble",
+            "android", "executorch", "voice", "assemble",
             ["ExecuTorch's own Java classes", "JUnit", "v2 and v3", "pages of 16 KB", "validated"],
         ),
-        ("ios", "coreml", "test", ["as Swift 5 and 6", "tests of EdgeCore pass"]),
+        ("ios", "coreml", "image-classification", "test",
+         ["as Swift 5 and 6", "tests of EdgeCore pass", "NSCameraUsageDescription"]),
     ],
-)
+)  # fmt: skip
 def test_an_app_climbs_the_ladder(
-    tmp_path: Path, edgepack: Callable[..., Any], platform: str, target: str, level: str,
+    tmp_path: Path, edgepack: Callable[..., Any], platform: str, target: str, task: str, level: str,
     proofs: list[str],
 ) -> None:  # fmt: skip
     (tmp_path / STRANGE).mkdir()
-    project = Bench(tmp_path / STRANGE).render(platform, target, name=HOSTILE[11])
+    project = render(Bench(tmp_path / STRANGE), platform, target, task, name=HOSTILE[11])
     before = contents(project)
     done = edgepack("verify-app", project.relative_to(tmp_path), "--level", level, "--json")
     assert done.code == 0, done.out
@@ -125,69 +147,7 @@ def test_the_classes_of_android_are_those_that_a_jdk_reads(tmp_path: Path) -> No
 
 # --- Android, in one batch -----------------------------------------------------------------------
 
-ANDROID_TYPOS: dict[str, tuple[str, list[Edit], str]] = {
-    "a method of Android": (
-        "litert",
-        [(f"{CODE}/MainActivity.kt", "setTextColor(", "setTextColour(")],
-        "unresolved reference 'setTextColour'",
-    ),
-    "a method that Android deprecates": (
-        "litert",
-        [(f"{CODE}/MainActivity.kt", "getColor(color)", "resources.getColor(color)")],
-        "deprecated",
-    ),
-    "a constant of a newer Android": (
-        "litert",
-        [(f"{CODE}/MainActivity.kt", "VERSION_CODES.R)", "VERSION_CODES.BAKLAVA)")],
-        "unresolved reference 'BAKLAVA'",
-    ),
-    "null where Android takes none": (
-        "litert",
-        [(f"{CODE}/Check.kt", "context.assets.open(path)", "context.assets.open(null)")],
-        "null",
-    ),
-    "a method of a newer Java": (
-        "litert",
-        [(f"{CODE}/Check.kt", '"$ASSETS/edgepack.json"', "java.util.List.of(ASSETS)[0]")],
-        "unresolved reference 'of'",
-    ),
-    "a view that no layout has": (
-        "litert",
-        [(f"{CODE}/MainActivity.kt", "findViewById(R.id.root)", "findViewById(R.id.roots)")],
-        "unresolved reference 'roots'",
-    ),
-    "a method of LiteRT": (
-        "litert",
-        [(f"{CODE}/LiteRtModel.kt", ".writeFloat(", ".writeFloats(")],
-        "unresolved reference 'writeFloats'",
-    ),
-    "a method that ExecuTorch lost": (
-        "executorch",
-        [(f"{CODE}/ExecuTorchModel.kt", "module.forward(*arguments)", "module.forwards(*arguments)")],
-        "unresolved reference 'forwards'",
-    ),
-    "a method that ExecuTorch got late": (
-        "executorch",
-        [(f"{CODE}/ExecuTorchModel.kt", "module.destroy()", "module.close()")],
-        "unresolved reference 'close'",
-    ),
-    "a test for devices": (
-        "litert",
-        [("app/src/androidTest/kotlin/dev/edgepack/app/GoldenTest.kt", "targetContext", "testContext")],
-        "unresolved reference 'testContext'",
-    ),
-    "a name that is not used": (
-        "litert",
-        [(f"{CODE}/Check.kt", "val start = System", "val begun = 1\n    val start = System")],
-        "warning: variable is unused",
-    ),
-    "Android in the core": (
-        "litert",
-        [(f"{CODE}/core/Metrics.kt", "import kotlin.math.abs\n", "import android.util.Log\nimport kotlin.math.abs\n")],
-        f"{CODE}/core/Metrics.kt:3:",
-    ),
-}  # fmt: skip
-WRONG_CORE = [(f"{CODE}/core/Metrics.kt", "10.0 * log10(", "20.0 * log10(")]
+WRONG_CORE = (f"{CODE}/core/Metrics.kt", "10.0 * log10(", "20.0 * log10(")
 
 
 @dataclass
@@ -196,7 +156,7 @@ class Batch:
 
     bench: Bench
     sites: dict[str, Site] = field(default_factory=dict)
-    outcomes: dict[str, list[str] | EdgepackError] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
     linked: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, label: str, project: Path) -> None:
@@ -210,32 +170,37 @@ class Batch:
 def android(tmp_path_factory: pytest.TempPathFactory) -> Batch:
     bench = Bench(tmp_path_factory.mktemp(STRANGE))
     batch = Batch(bench)
-    for target in ("litert", "executorch"):
-        batch.add(target, bench.render("android", target))
-        for number, name in enumerate(HOSTILE):
-            app_id = IDS["android"][number % len(IDS["android"])]
-            batch.add(f"{target} {name}", bench.render("android", target, name=name, id=app_id))
-    for label, (target, edits, _) in ANDROID_TYPOS.items():
-        batch.add(label, edited(bench.render("android", target), *edits))
-    batch.add("wrong core", edited(bench.render("android", "litert"), *WRONG_CORE))
+    for task in KINDS:
+        for target in TARGETS["android"]:
+            batch.add(f"{task} {target}", render(bench, "android", target, task))
+            for name, project in hostile(bench, "android", target, task):
+                batch.add(f"{task} {target} {name}", project)
+    for label, typo in app_typos.ANDROID.items():
+        batch.add(label, edited(render(bench, "android", typo.target, typo.task), typo.edit))
+    batch.add("wrong core", edited(bench.render("android", "litert"), WRONG_CORE))
     outcomes = kotlin.check_all(list(batch.sites.values()))
     batch.outcomes = dict(zip(batch.sites, outcomes, strict=True))
     return batch
 
 
-@pytest.mark.parametrize("target", ["litert", "executorch"])
-@pytest.mark.parametrize("name", HOSTILE)
-def test_no_name_breaks_an_android_app(android: Batch, target: str, name: str) -> None:
-    label = f"{target} {name}"
-    assert parsed.check(android.sites[label].project)
-    assert android.linked[label]
-    assert android.outcomes[label] == android.outcomes[target]
-    assert isinstance(android.outcomes[target], list)
+@pytest.mark.parametrize("target", TARGETS["android"])
+@pytest.mark.parametrize("task", KINDS)
+def test_no_name_breaks_an_android_app(android: Batch, task: str, target: str) -> None:
+    plain = android.outcomes[f"{task} {target}"]
+    assert isinstance(plain, list), plain.why
+    for name in HOSTILE:
+        label = f"{task} {target} {name}"
+        project = android.sites[label].project
+        assert rendered.check(project)
+        assert parsed.check(project)
+        asked = ", ".join(PERMISSIONS[task]) or "none"
+        assert android.linked[label][1] == f"permissions are those that the code asks for: {asked}"
+        assert android.outcomes[label] == plain
 
 
 def test_an_app_is_named_on_a_phone_as_it_was_given(android: Batch) -> None:
     for name in HOSTILE:
-        site = android.sites[f"litert {name}"]
+        site = android.sites[f"generic litert {name}"]
         said = android_resources.badging(site.scratch / android_resources.LINKED)
         shown = re.search(r"^application-label:'(.*?)'$", said, re.MULTILINE | re.DOTALL)
         assert shown
@@ -243,17 +208,17 @@ def test_an_app_is_named_on_a_phone_as_it_was_given(android: Batch) -> None:
         assert read == name
 
 
-@pytest.mark.parametrize("label", ANDROID_TYPOS)
+@pytest.mark.parametrize("label", app_typos.ANDROID)
 def test_a_typo_in_kotlin_is_found(android: Batch, label: str) -> None:
     outcome = android.outcomes[label]
     assert isinstance(outcome, EdgepackError)
     assert outcome.code == "E613"
-    assert ANDROID_TYPOS[label][2] in outcome.why
+    assert app_typos.ANDROID[label].words in outcome.why
 
 
 def test_the_core_of_an_app_passes_its_tests(android: Batch) -> None:
     assert re.fullmatch(
-        r"JUnit: \d\d+ tests .* pass", kotlin_tests.check(android.sites["litert"])[0]
+        r"JUnit: \d\d+ tests .* pass", kotlin_tests.check(android.sites["generic litert"])[0]
     )
 
 
@@ -264,15 +229,35 @@ def test_a_wrong_core_fails_its_tests(android: Batch) -> None:
     assert "MetricsTest" in caught.value.why
 
 
-def test_an_android_app_is_assembled(android: Batch) -> None:
-    site = android.sites[f"litert {HOSTILE[0]}"]
-    proved = packages.check(site)
-    assert "without the libraries of LiteRT" in proved[-1]
+@pytest.mark.parametrize("target", TARGETS["android"])
+@pytest.mark.parametrize("task", TASKS)
+def test_an_app_of_every_task_is_assembled(android: Batch, task: str, target: str) -> None:
+    site = android.sites[f"{task} {target} {HOSTILE[0]}"]
+    proved = "\n".join(packages.check(site))
+    assert "signed by v" in proved
+    assert "bundletool built and validated" in proved
+    assert ("without the libraries of LiteRT" in proved) == (target == "litert")
+    assert ("load at pages of 16 KB" in proved) == (target == "executorch")
+    models = [m["artifact"]["file"] for m in site.project.manifest["models"]]
     with zipfile.ZipFile(site.scratch / packages.APK) as apk:
         assert apk.testzip() is None
-        assert {"AndroidManifest.xml", "classes.dex", "resources.arsc"} <= set(apk.namelist())
+        names = set(apk.namelist())
+    assert {"AndroidManifest.xml", "classes.dex", "resources.arsc"} <= names
+    assert {f"assets/edgepack/{name}" for name in models} <= names
     with zipfile.ZipFile(site.scratch / packages.BUNDLE) as bundle:
         assert "base/manifest/AndroidManifest.xml" in bundle.namelist()
+    said = android_resources.badging(site.scratch / packages.APK)
+    assert (
+        set(re.findall("^uses-permission: name='(.*?)'", said, re.MULTILINE)) == PERMISSIONS[task]
+    )
+    # What a permission implies would keep the app from devices on which the rest of it works.
+    needed = set(re.findall("^  uses-feature: name='(.*?)'", said, re.MULTILINE))
+    assert needed == {"android.hardware.faketouch"}
+
+
+def test_a_generic_app_is_assembled_and_asks_for_nothing(android: Batch) -> None:
+    site = android.sites["generic litert"]
+    assert "permissions (none)" in "\n".join(packages.check(site))
 
 
 @pytest.mark.parametrize(
@@ -291,7 +276,7 @@ def test_an_android_app_is_assembled(android: Batch) -> None:
         ),
         (
             "an activity of another name",
-            [("app/src/main/AndroidManifest.xml", "app.MainActivity", "app.Activity")],
+            [("app/src/main/AndroidManifest.xml", "app.CheckActivity", "app.Activity")],
             "what a launcher starts is 'dev.edgepack.app.Activity'",
         ),
     ],
@@ -299,7 +284,7 @@ def test_an_android_app_is_assembled(android: Batch) -> None:
 def test_a_wrong_package_is_found(
     android: Batch, label: str, edits: list[Edit], words: str
 ) -> None:
-    made = android.sites["litert"]
+    made = android.sites["generic litert"]
     project = edited(android.bench.render("android", "litert"), *edits)
     scratch = android.bench.folder / label
     scratch.mkdir()
@@ -311,135 +296,106 @@ def test_a_wrong_package_is_found(
     assert words in caught.value.message
 
 
-@pytest.mark.parametrize(
-    ("name", "old", "new", "words"),
-    [
-        ("app/src/main/res/layout/main.xml", "@string/run_again", "@string/run_agin", "run_agin"),
-        ("app/src/main/res/layout/main.xml", "android:clipToPadding", "android:clipToPaddings", "clipToPaddings"),
-        ("app/src/main/AndroidManifest.xml", "@mipmap/ic_launcher", "@mipmap/launcher", "mipmap/launcher"),
-        ("app/src/main/res/values/themes.xml", "style/Theme.Material", "style/Themes.Material", "Themes.Material"),
-    ],
-)  # fmt: skip
-def test_a_typo_in_resources_is_found(
-    tmp_path: Path, name: str, old: str, new: str, words: str
-) -> None:
-    project = edited(Bench(tmp_path).render("android", "executorch"), (name, old, new))
+# --- resources -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("label", app_typos.RESOURCES)
+def test_a_typo_in_resources_is_found(tmp_path: Path, label: str) -> None:
+    typo = app_typos.RESOURCES[label]
+    platform = "ios" if typo.edit[0].startswith("Config") else "android"
+    project = recognize(
+        edited(render(Bench(tmp_path), platform, typo.target, typo.task), typo.edit)
+    )
+    checks = {
+        "ios": lambda: apple_resources.check(project),
+        "android": lambda: android_resources.check(project, tmp_path),
+    }
     with pytest.raises(EdgepackError, match="E612") as caught:
-        android_resources.check(recognize(project), tmp_path)
-    assert words in caught.value.why
+        checks[platform]()
+    assert typo.words in caught.value.why
 
 
 # --- iOS, in one batch ---------------------------------------------------------------------------
 
-IOS_TYPOS: dict[str, tuple[str, list[Edit], str, str]] = {
-    "a modifier of SwiftUI": (
-        "coreml",
-        [("EdgepackApp/ContentView.swift", ".foregroundStyle(", ".foregroundStyles(")],
-        "EdgepackApp in Swift 5 mode",
-        "has no member 'foregroundStyles'",
-    ),
-    "a property of Core ML": (
-        "coreml",
-        [("EdgepackApp/CoreMLModel.swift", "array.strides.map", "array.stride.map")],
-        "EdgepackApp in Swift 5 mode",
-        "has no member 'stride'",
-    ),
-    "a method of ExecuTorch": (
-        "executorch",
-        [("EdgepackApp/ExecuTorchModel.swift", "module.forward(", "module.forwards(")],
-        "EdgepackApp in Swift 5 mode",
-        "has no member 'forwards'",
-    ),
-    "an argument of Foundation": (
-        "coreml",
-        [("EdgepackApp/Check.swift", "withExtension: nil", "extension: nil")],
-        "EdgepackApp in Swift 5 mode",
-        "error: ",
-    ),
-    "state that all threads share": (
-        "coreml",
-        [("EdgepackApp/Check.swift", "/// The same,", "var checks = 0\n\n/// The same,")],
-        "EdgepackApp in Swift 6 mode",
-        "is not concurrency-safe",
-    ),
-    "a screen's state off its actor": (
-        "coreml",
-        [("EdgepackApp/ContentView.swift", "{ await checked() }", "{ isRunning = false; return await checked() }")],
-        "EdgepackApp in Swift",
-        "isRunning",
-    ),
-    "a name that is not used": (
-        "coreml",
-        [("EdgepackApp/Check.swift", "    let start = ", "    let begun = 1\n    let start = ")],
-        "EdgepackApp in Swift 5 mode",
-        "begun",
-    ),
-    "a name of the core": (
-        "executorch",
-        [("EdgeCore/Sources/EdgeCore/Metrics.swift", "power.squareRoot()", "power.root()")],
-        "EdgeCore in Swift 5 mode",
-        "EdgeCore/Sources/EdgeCore/Metrics.swift:",
-    ),
-    "a test": (
-        "executorch",
-        [("EdgepackAppTests/GoldenTests.swift", "await faults()", "await fault()")],
-        "EdgepackAppTests in Swift 5 mode",
-        "GoldenTests.swift:",
-    ),
-}  # fmt: skip
+
+@dataclass
+class Checked:
+    """An iOS app of these tests and what came of it."""
+
+    project: Project
+    outcome: Outcome
 
 
 @pytest.fixture(scope="module")
-def ios(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[dict[str, list[str] | EdgepackError]]:
+def ios(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Checked]]:
     bench = Bench(tmp_path_factory.mktemp(STRANGE))
     projects: dict[str, Project] = {}
-    for target in ("coreml", "executorch"):
-        projects[target] = recognize(bench.render("ios", target))
-        for number, name in enumerate(HOSTILE):
-            app_id = IDS["ios"][number % len(IDS["ios"])]
-            projects[f"{target} {name}"] = recognize(
-                bench.render("ios", target, name=name, id=app_id)
-            )
-    surface = bench.render("ios", "coreml")
-    shutil.copyfile(
-        Path(__file__).with_name("ios_surface.swift"), surface / "EdgepackApp/Surface.swift"
-    )
-    projects["surface"] = recognize(surface)
-    for label, (target, edits, _, _) in IOS_TYPOS.items():
-        projects[label] = recognize(edited(bench.render("ios", target), *edits))
+    for task in KINDS:
+        for target in TARGETS["ios"]:
+            projects[f"{task} {target}"] = recognize(render(bench, "ios", target, task))
+            for name, project in hostile(bench, "ios", target, task):
+                projects[f"{task} {target} {name}"] = recognize(project)
+    for label, typo in app_typos.IOS.items():
+        project = edited(render(bench, "ios", typo.target, typo.task), typo.edit)
+        projects[label] = recognize(project)
     outcomes = swift.check_all(list(projects.values()), bench.folder)
-    yield dict(zip(projects, outcomes, strict=True))
-    for project in projects.values():
-        shutil.rmtree(project.folder)
+    yield {
+        label: Checked(projects[label], outcome)
+        for label, outcome in zip(projects, outcomes, strict=True)
+    }
+    for made in projects.values():
+        shutil.rmtree(made.folder)
 
 
-@pytest.mark.parametrize("target", ["coreml", "executorch"])
-@pytest.mark.parametrize("name", HOSTILE)
-def test_no_name_breaks_an_ios_app(
-    ios: dict[str, list[str] | EdgepackError], target: str, name: str
+@pytest.mark.parametrize("target", TARGETS["ios"])
+@pytest.mark.parametrize("task", KINDS)
+def test_no_name_breaks_an_ios_app(ios: dict[str, Checked], task: str, target: str) -> None:
+    plain = ios[f"{task} {target}"].outcome
+    assert isinstance(plain, list), plain.why
+    assert "as Swift 5 and 6" in plain[0]
+    for name in HOSTILE:
+        made = ios[f"{task} {target} {name}"]
+        assert rendered.check(made.project)
+        assert parsed.check(made.project)
+        described = apple_resources.check(made.project)[-1]
+        assert described.endswith(f": {USAGE.get(task, 'none')}")
+        assert made.outcome == plain
+
+
+def test_what_apps_do_with_pictures_and_sound_is_declared(ios: dict[str, Checked]) -> None:
+    for task, names in (
+        ("image-classification", ("AVFoundation", "ImageIO", "PhotosUI", "UIKit")),
+        ("voice", ("AVFoundation", "SwiftUI")),
+    ):
+        outcome = ios[f"{task} coreml"].outcome
+        assert isinstance(outcome, list)
+        for name in names:
+            assert name in outcome[-1]
+
+
+@pytest.mark.parametrize("target", TARGETS["ios"])
+@pytest.mark.parametrize("task", KINDS)
+def test_a_second_parser_reads_every_project_file_and_finds_all_it_names(
+    ios: dict[str, Checked], task: str, target: str
 ) -> None:
-    assert isinstance(ios[target], list)
-    assert ios[f"{target} {name}"] == ios[target]
+    for name in ("", *(f" {name}" for name in HOSTILE)):
+        folder = ios[f"{task} {target}{name}"].project.folder
+        read = pbxproj.XcodeProject.load(str(folder / "EdgepackApp.xcodeproj/project.pbxproj"))
+        ids = set(read.objects.get_keys())
+        named = set(re.findall(r"\b[0-9A-F]{24}\b", repr(read)))
+        assert named == ids
+        assert {t.name for t in read.objects.get_targets()} == {"EdgepackApp", "EdgepackAppTests"}
+        privacy = plistlib.loads((folder / "EdgepackApp/PrivacyInfo.xcprivacy").read_bytes())
+        assert privacy["NSPrivacyTracking"] is False
 
 
-def test_what_apps_do_with_pictures_and_sound_is_declared(
-    ios: dict[str, list[str] | EdgepackError],
-) -> None:
-    outcome = ios["surface"]
-    assert isinstance(outcome, list), outcome.why
-    for name in ("AVFoundation", "ImageIO", "PhotosUI", "UIKit"):
-        assert name in outcome[-1]
-
-
-@pytest.mark.parametrize("label", IOS_TYPOS)
-def test_a_typo_in_swift_is_found(ios: dict[str, list[str] | EdgepackError], label: str) -> None:
-    outcome = ios[label]
+@pytest.mark.parametrize("label", app_typos.IOS)
+def test_a_typo_in_swift_is_found(ios: dict[str, Checked], label: str) -> None:
+    outcome, typo = ios[label].outcome, app_typos.IOS[label]
     assert isinstance(outcome, EdgepackError)
     assert outcome.code == "E613"
-    assert IOS_TYPOS[label][2] in outcome.message
-    assert IOS_TYPOS[label][3] in outcome.why
+    assert typo.where in outcome.message
+    assert typo.words in outcome.why
 
 
 def test_a_wrong_edgecore_fails_its_tests(tmp_path: Path) -> None:
@@ -456,23 +412,21 @@ def test_a_wrong_edgecore_fails_its_tests(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("platform", "target", "edit", "rung"),
+    ("platform", "typo", "rung"),
     [
-        ("android", "litert", (f"{CODE}/Check.kt", "fun check(", "fun check(("), "parse"),
-        ("android", "litert", ("app/src/main/res/layout/main.xml", "</ScrollView>", ""), "parse"),
-        ("ios", "coreml", ("EdgepackApp/Check.swift", "func check()", "func check("), "parse"),
-        (
-            "android",
-            "litert",
-            ("app/src/main/AndroidManifest.xml", "@string/app_name", "@string/name"),
-            "resources",
-        ),
+        ("android", Typo("litert", "generic", (f"{CODE}/Check.kt", "fun check(context: Context)", "fun check((context: Context)"), ""), "parse"),
+        ("android", Typo("litert", "generic", ("app/src/main/res/layout/check.xml", "</ScrollView>", ""), ""), "parse"),
+        ("android", Typo("litert", "voice", (f"{CODE}/Recorder.kt", "fun stop() {", "fun stop( {"), ""), "parse"),
+        ("android", Typo("litert", "translation", ("app/src/main/res/layout/translate.xml", "</LinearLayout>", ""), ""), "parse"),
+        ("ios", Typo("coreml", "generic", ("EdgepackApp/Check.swift", "func check()", "func check("), ""), "parse"),
+        ("ios", Typo("coreml", "image-classification", ("EdgepackApp/Camera.swift", "func stop() {", "func stop( {"), ""), "parse"),
+        ("android", Typo("litert", "generic", ("app/src/main/AndroidManifest.xml", "@string/app_name", "@string/name"), ""), "resources"),
     ],
-)
+)  # fmt: skip
 def test_what_a_lower_rung_finds_needs_no_higher_one(
-    tmp_path: Path, platform: str, target: str, edit: Edit, rung: str
+    tmp_path: Path, platform: str, typo: Typo, rung: str
 ) -> None:
-    project = edited(Bench(tmp_path).render(platform, target), edit)
+    project = edited(render(Bench(tmp_path), platform, typo.target, typo.task), typo.edit)
     climb = ladder.climb(project, "resources")
     failed = {entry.level for entry in climb.rungs if entry.verdict == "fail"}
     # A copied file is no longer the template's, which the first rung says of any change.
