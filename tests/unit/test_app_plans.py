@@ -350,3 +350,21 @@ def test_flags_that_do_not_fit_are_refused(
         from_command(tmp_path, SEVERAL + app(), **flags)
     assert caught.value.code == code
     assert caught.value.help
+
+
+@pytest.mark.parametrize(
+    ("asked", "target", "left"),
+    [
+        ('{ decoder = "decoder.litert-fp16" }', "litert", {"decoder": "decoder.litert-fp16"}),
+        ('"executorch-fp32"', "executorch", "executorch-fp32"),
+        ('"executorch-fp32"', "litert", None),
+        ('{ vad = "litert-fp32", decoder = "executorch-fp32" }', "litert", None),
+    ],
+)
+def test_a_build_of_some_targets_keeps_the_apps_variants_that_it_makes(
+    tmp_path: Path, asked: str, target: str, left: object
+) -> None:
+    path = tmp_path / "edgepack.toml"
+    path.write_text(SEVERAL.replace('["fp32", "fp16"]', '["fp32"]') + app(variant=asked), "utf-8")
+    flags = {"model": str(path), "targets": (target,), "precisions": ()}
+    assert from_flags.config_of(flags).config.apps["android"].variant == left

@@ -209,16 +209,20 @@ def _apps(base: Config, task: str, platforms: tuple[str, ...]) -> dict[str, AppS
 def _still_built(base: Config, targets: dict[str, Any]) -> dict[str, AppSettings]:
     """The file's apps for the platforms that are built, around another variant where theirs is not."""
     kept: dict[str, AppSettings] = {}
+    models = base.model if isinstance(base.model, list) else [base.model]
     for platform, settings in base.apps.items():
         serving = [n for n in targets if platform in registry.find(n).target.platforms]
         built = [
             f"{n}-{p}"
             for n in serving
-            for p in targets[n].get("precisions", registry.find(n).target.default_precisions)
-        ]
+            for own in (targets[n].get("precisions", registry.find(n).target.default_precisions),
+                        *(model.precisions.get(n, ()) for model in models))
+            for p in own
+        ]  # fmt: skip
         if built:
             asked = settings.variant
             named = list(asked.values()) if isinstance(asked, dict) else [asked]
-            variant = asked if all(name in built for name in named) else None
+            there = all(name and name.rpartition(".")[2] in built for name in named)
+            variant = asked if there else None
             kept[platform] = msgspec.structs.replace(settings, variant=variant)
     return kept
