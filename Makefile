@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # pip's find-links may hold PyTorch's CPU wheel; uv reads its own setting.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
-.PHONY: demo test setup app-tools check unit lock schemas bench kill-test clean
+.PHONY: demo test setup app-tools check unit lock schemas bench kill-test sample-apps clean
 
 demo: setup
 	$(BIN)/edgepack build sample_apps/vision
@@ -53,3 +53,7 @@ clean:
 
 kill-test: setup
 	EDGEPACK_KILLS=100 $(BIN)/python -m pytest tests/e2e/test_kill.py -k killed_at --timeout 7200
+
+# Builds the samples and keeps the sources of their apps, as a unit test wants them.
+sample-apps: setup
+	$(BIN)/python .ci/sample_apps.py

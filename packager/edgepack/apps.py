@@ -104,20 +104,32 @@ def render(app: App, models: Sequence[Packed], task: Task, out: Path) -> None:
         "models": described,
     }
     _write(payload / "edgepack.json", _json(manifest))
+    write_sources(app, manifest, recipe, out)
+    generated.write_listing(out)
+
+
+def write_sources(app: App, manifest: Mapping[str, Any], recipe: Recipe, out: Path) -> None:
+    """The files of a project that come from its template.
+
+    manifest: as edgepack.json holds it. recipe: of one of the models, whose target and options count.
+    """
+    import edgepack_templates as templates
+
+    template = templates.read(app.platform)
+    kind = manifest["task"]["kind"]
     values = {
         "app": app,
-        "task": task.value["kind"],
+        "task": kind,
         "manifest": manifest,
         "minimum_ios": _minimum_ios(template, recipe),
         "payload": template.payload,
-        "permissions": template.tasks[task.value["kind"]].permissions,
-        "runtime": target.runtime,
-        "screen": template.tasks[task.value["kind"]].screen,
+        "permissions": template.tasks[kind].permissions,
+        "runtime": template.targets[recipe.target].runtime,
+        "screen": template.tasks[kind].screen,
         "target": recipe.target,
         "versions": template.versions,
     }
     _fill(app.platform, template, values, out)
-    generated.write_listing(out)
 
 
 def _stems(names: Sequence[str]) -> list[str]:

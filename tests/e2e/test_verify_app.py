@@ -97,7 +97,7 @@ def contents(project: Path) -> dict[str, bytes]:
     [
         (
             "android", "executorch", "voice", "assemble",
-            ["ExecuTorch's own Java classes", "JUnit", "v2 and v3", "pages of 16 KB", "validated"],
+            ["ExecuTorch's own Java classes", "JUnit", "signed by v3", "pages of 16 KB", "validated"],
         ),
         ("ios", "coreml", "image-classification", "test",
          ["as Swift 5 and 6", "tests of EdgeCore pass", "NSCameraUsageDescription"]),

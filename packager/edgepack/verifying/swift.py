@@ -7,6 +7,7 @@ package that real Swift builds and tests. Apps with the same sources are checked
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -121,18 +122,35 @@ def _script(
         f" -module-name {name} -o modules/{name}.swiftmodule stubs/{name}.swift || exit 1"
         for name in frameworks
     ]
-    for key, sources in cores.items():
-        calls = [_call(key, key, language, "EdgeCore", sources) for language in LANGUAGES]
-        lines += ["(", *calls, f") > {key}.log 2>&1"]
-    for key, unit in apps.items():
-        calls = [
-            _call(key, unit.core_key, language, module, sources)
-            for language in LANGUAGES
-            for module, sources in ((_APP, unit.app), (_TESTS, unit.tests))
-        ]
-        lines += ["(", *calls, f") > {key}.log 2>&1"]
+    lines += _side_by_side(
+        {
+            key: [_call(key, key, language, "EdgeCore", sources) for language in LANGUAGES]
+            for key, sources in cores.items()
+        }
+    )
+    lines += _side_by_side(
+        {
+            key: [
+                _call(key, unit.core_key, language, module, sources)
+                for language in LANGUAGES
+                for module, sources in ((_APP, unit.app), (_TESTS, unit.tests))
+            ]
+            for key, unit in apps.items()
+        }
+    )
     lines.append("exit 0")
     return "".join(f"{line}\n" for line in lines)
+
+
+def _side_by_side(groups: Mapping[str, Sequence[str]]) -> list[str]:
+    """Groups of calls, as many at once as there are cores; each group stops at its first failure."""
+    lines: list[str] = []
+    cores = os.cpu_count() or 1
+    for number, (key, calls) in enumerate(groups.items(), start=1):
+        lines += ["(", *calls, f") > {key}.log 2>&1 &"]
+        if number % cores == 0:
+            lines.append("wait")
+    return [*lines, "wait"]
 
 
 def _call(key: str, core: str, language: str, module: str, sources: Iterable[str]) -> str:
