@@ -49,6 +49,12 @@ SURFACES: Mapping[str, tuple[Surface, ...]] = {
 }
 
 
+# What a runtime's own classes refer to, and no registry here has.
+NEEDED: Mapping[str, tuple[str, ...]] = {
+    "executorch": ("fbjni.kt", "fbjni_annotations.kt", "soloader.kt"),
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """A project and a folder of its own to work in, where its resources were linked."""
@@ -97,7 +103,7 @@ def check_all(sites: Sequence[Site]) -> list[list[str] | EdgepackError]:
 
 
 def classes(site: Site, part: str) -> Path:
-    """Where the classes of core, main, test or runtime are once they are compiled."""
+    """Where the classes of core, main, test, runtime or needed are once they are compiled."""
     return site.scratch / "classes" / part
 
 
@@ -105,14 +111,6 @@ def runtime_classes(site: Site) -> Path:
     """Jar or folder of the runtime's classes that the app is assembled with. Raises E616."""
     jar = SURFACES[site.project.target][0].jar
     return _in_part(jar) if jar else classes(site, "runtime")
-
-
-def stubs(names: Sequence[str], folder: Path) -> Path:
-    """Compile files of STUBS in an empty folder; where their classes are. Raises E613, E616."""
-    call = _stub_call("stubs/more", names, folder)
-    for message in kotlinc.run([call], folder).values():
-        raise _refused(message)
-    return folder / "out" / call.output
 
 
 # --- sources -------------------------------------------------------------------------------------
@@ -184,6 +182,8 @@ def _stub_calls(targets: set[str], batch: Path) -> list[Call]:
         for number, surface in enumerate(SURFACES[target]):
             if surface.stubs:
                 calls.append(_stub_call(f"stubs/{target}-{number}", surface.stubs, batch))
+        if target in NEEDED:
+            calls.append(_stub_call(f"stubs/{target}-needed", NEEDED[target], batch))
     return calls
 
 
@@ -275,6 +275,7 @@ def _keep(site: Site, sources: _Sources, out: Path) -> None:
         ("test", f"{sources.core_key}/test"),
         ("main", f"{sources.app_key}/main"),
         ("runtime", f"stubs/{target}-0"),
+        ("needed", f"stubs/{target}-needed"),
     ):
         if (out / made).is_dir():
             classes(site, part).symlink_to(out / made, target_is_directory=True)

@@ -22,7 +22,6 @@ APK = "app.apk"
 BUNDLE = "app.aab"
 
 _KEY_PASSWORD = "android"  # noqa: S105 the one that every debug key has
-_STUBS = ("fbjni.kt", "fbjni_annotations.kt", "soloader.kt")
 _RULES = "app/proguard-rules.pro"
 
 
@@ -222,8 +221,8 @@ def _program(site: Site) -> list[Path]:
         "main.jar": kotlin.classes(site, "main"),
         "runtime.jar": kotlin.runtime_classes(site),
     }
-    if site.project.target == "executorch":
-        folders["needed.jar"] = kotlin.stubs(_STUBS, _fresh(site.scratch / "needed"))
+    if site.project.target in kotlin.NEEDED:
+        folders["needed.jar"] = kotlin.classes(site, "needed")
     for name, source in folders.items():
         if source.is_dir():
             jar = site.scratch / name
@@ -237,12 +236,6 @@ def _program(site: Site) -> list[Path]:
         else:
             made.append(source)
     return made
-
-
-def _fresh(folder: Path) -> Path:
-    """The folder, made."""
-    folder.mkdir(exist_ok=True)
-    return folder
 
 
 def _class_names(classes: Path) -> set[str]:
