@@ -483,7 +483,7 @@ def test_at_most_three_cases_are_taken(bench: Bench) -> None:
 
 
 def test_a_large_case_is_left_out_with_a_note(bench: Bench) -> None:
-    side = 1024
+    side = 2900
     spec = TensorSpec(name="x", dtype="float32", shape=(side, side))
     arguments = one(spec, np.zeros((side, side), np.float32))
     project = bench.render("ios", "coreml", **arguments)
@@ -498,6 +498,18 @@ def test_a_large_case_is_left_out_with_a_note(bench: Bench) -> None:
     assert "NOT RUN" in readme
     assert str(size) in readme
     appcheck.check(project)
+
+
+def test_of_large_cases_one_is_taken_so_that_the_app_can_check_something(bench: Bench) -> None:
+    side = 1024
+    spec = TensorSpec(name="x", dtype="float32", shape=(side, side))
+    (case,) = one(spec, np.zeros((side, side), np.float32))["golden"]
+    signature = Signature(name="f", inputs=(spec,), outputs=SIGNATURE.outputs)
+    project = bench.render("ios", "coreml", signature=signature, golden=[case] * 3)
+    golden = read_json(payload(project) / "golden/model/golden.json")
+    assert (len(golden["cases"]), golden["skipped"]) == (1, [])
+    assert read_json(payload(project) / "edgepack.json")["models"][0]["notes"] == ["a note"]
+    assert "1 golden case\n" in (project / "README.md").read_text("utf-8")
 
 
 # --- the manifest --------------------------------------------------------------------------------
