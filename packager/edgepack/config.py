@@ -333,7 +333,8 @@ def _explained(said: str, data: dict[str, Any], text: str, path: Path) -> Edgepa
     if unknown:
         message, code = f"unknown key {unknown[1]!r} in {where}", "E102"
         place, why = (*place, unknown[1], ""), "edgepack does not know this key"
-        helps = suggestion(unknown[1], known) or f"Known keys: {', '.join(known)}."
+        listed = f"Known keys: {', '.join(known)}." if known else "Give it a name."
+        helps = suggestion(unknown[1], known) or listed
     elif missing:
         message, code = f"{where} lacks the key {missing[1]!r}", "E104"
         why, helps = f"{missing[1]!r} is needed here", f"Add `{missing[1]} = ...`."
@@ -370,7 +371,8 @@ def _place(at: str, data: dict[str, Any]) -> tuple[str | int, ...]:
         place.append(next((k for k, v in table.items() if _fails(v, kind)), ""))
     if in_key:
         keys = _known(tuple(place))
-        place.append(next((k for k in _value(data, tuple(place)) if k not in keys), ""))
+        table = _value(data, tuple(place)) if keys else ()
+        place.append(next((k for k in table if k not in keys), ""))  # Of free names one is refused.
     return tuple(place)
 
 

@@ -250,6 +250,13 @@ def test_a_mistake_in_a_task_is_shown_where_it_is(
         assert caught.value.help == helps
 
 
+def test_a_language_without_a_name_is_refused(tmp_path: Path) -> None:
+    text = SEVERAL + app(task='"translation"') + TRANSLATION
+    error = refusal(tmp_path, text.replace('"Español" = 4', '"Español" = 4, "" = 5'))
+    assert (error.code, error.message) == ("E102", "unknown key '' in tasks.translation.languages")
+    assert error.help == "Give it a name."
+
+
 @pytest.mark.parametrize(
     ("old", "new", "under"),
     [
