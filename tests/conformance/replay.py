@@ -1,7 +1,7 @@
 """A pytest plugin that runs coremltools' own tests against the emulator and records what happens.
 
 Loaded with `-p replay` inside the conformance environment, by `run.py`. EDGEPACK_REPLAY names a JSON file:
-{"tests": ids to run or null for all, "keep": text an id must hold, "records": file to append to,
+{"tests": ids to run or null for all, "keep", "drop": see `suites.Suite`, "records": file to append to,
 "listing": file for what was found, or "", "emulator": digest to record}. A record is a line of JSON:
 
     id, emulator
@@ -34,7 +34,7 @@ import pytest  # noqa: E402
 import torch  # noqa: E402
 
 _LONGEST_REASON = 400
-_NEVER = re.compile(r"neuralnetwork|NOTSET\]$")
+_NEVER = r"neuralnetwork|NOTSET\]$"
 torch.set_num_threads(1)
 
 
@@ -43,7 +43,8 @@ class Replay:
 
     def __init__(self, asked: dict[str, Any]) -> None:
         self.tests = None if asked["tests"] is None else set(asked["tests"])
-        self.keep = asked["keep"]
+        self.keep = re.compile(asked["keep"])
+        self.drop = re.compile("|".join(filter(None, [_NEVER, asked["drop"]])))
         self.records = Path(asked["records"])
         self.listing = asked["listing"]
         self.emulator = asked["emulator"]
@@ -72,7 +73,9 @@ class Replay:
         one another, which pytest skips under a name that varies.
         """
         stand_in.correct()
-        fitting = [i for i in items if self.keep in i.nodeid and not _NEVER.search(i.nodeid)]
+        fitting = [
+            i for i in items if self.keep.search(i.nodeid) and not self.drop.search(i.nodeid)
+        ]
         if self.listing:
             found = {"tests": [name_of(i) for i in fitting], "uncollected": self.uncollected}
             Path(self.listing).write_text(json.dumps(found), encoding="utf-8")

@@ -126,7 +126,10 @@ def _pytest(
 ) -> tuple[int, str]:  # fmt: skip
     """Run pytest over coremltools' tests; its exit code, and what it said."""
     request = scratch / "asked.json"
-    request.write_text(json.dumps({"keep": suite.keep, "emulator": "", **asked}), encoding="utf-8")
+    request.write_text(
+        json.dumps({"keep": suite.keep, "drop": suite.drop, "emulator": "", **asked}),
+        encoding="utf-8",
+    )
     (scratch / "tmp").mkdir()
     paths = [str(HERE), str(ROOT / "packager"), str(ROOT / "targets")]
     environment = {
