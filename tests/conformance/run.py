@@ -52,7 +52,9 @@ def main(argv: Sequence[str]) -> int:
             found = records.read(bench.records_of(suite), suite.name)
         chosen_records = [found[test] for test in chosen if test in found]
         results.append(
-            table.Result(suite, len(all_tests), uncollected, tuple(chosen_records), expected)
+            table.Result(
+                suite, len(all_tests), uncollected, tuple(chosen_records), expected, bool(fixed)
+            )
         )
     say(table.summary(results))
     if asked.write:

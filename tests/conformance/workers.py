@@ -21,7 +21,7 @@ from edgepack.wire import digest
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 EMULATOR = ROOT / "targets" / "edgepack_targets" / "coreml" / "emulator"
-_BATCH = 250
+_BATCH = 500
 _TEST_SECONDS = 300
 _NO_TESTS = 5  # pytest's exit code
 
