@@ -62,3 +62,7 @@ def test_silence_is_no_number_to_basic_pitch_and_tracing_names_the_division(
     assert answer["origin"] in answer["sentence"]
     assert len(answer["outputs"]) == 3
     assert min(answer["outputs"].values()) > 0
+
+
+def test_large_half_precision_results_leave_alone_what_they_were_made_from(run_python: Run) -> None:
+    run_python("coreml", SCRIPTS / "real_large.py")
