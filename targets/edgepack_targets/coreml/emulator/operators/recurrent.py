@@ -141,6 +141,9 @@ def lstm(
         clip,
         site.in_half,
     )
+    # The converter gives packed sequences a state of more rows than the batch has; the first are meant
+    # (coremltools 9.0, frontend/torch/test/test_torch_ops.py, TestLSTMWithPackedSequence).
+    initial_h, initial_c = initial_h[: x.shape[1]], initial_c[: x.shape[1]]
     forward = (weight_ih, weight_hh, bias, peephole)
     if direction not in (*_DIRECTIONS, "bidirectional"):
         raise errors.unsupported(f"direction {direction!r} of recurrent layers")
