@@ -156,7 +156,11 @@ def _sample(bench: workers.Bench, suites: Sequence[Suite]) -> str:
     lines = []
     for suite in suites:
         found = records.read(bench.records_of(suite), suite.name).values()
-        quick = [r.id for r in found if r.outcome == "passed" and r.counts and r.seconds < _QUICK]
+        quick = [
+            r.id
+            for r in found
+            if r.outcome == "passed" and r.counts and r.seconds < _QUICK and r.id.isprintable()
+        ]
         lines += [f"{suite.name} {test}\n" for test in sampled(sorted(quick), suite.fixed)]
     return "".join(lines)
 

@@ -182,7 +182,7 @@ def _by_operator(results: Sequence[Result]) -> str:
     ]
     rows += [
         f"| {name} | {since.get(name, '')} | {passed[name]} | {explained[name] or ''} | {other[name] or ''} |"
-        for name in sorted(since.keys() | passed | explained | other)
+        for name in sorted({*since, *passed, *explained, *other})
     ]
     return "\n".join(rows) + "\n"
 
