@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # pip's find-links may hold PyTorch's CPU wheel; uv reads its own setting.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
-.PHONY: demo test setup check unit lock schemas bench kill-test clean
+.PHONY: demo test setup check unit lock schemas bench kill-test conformance clean
 
 demo: setup
 	$(BIN)/edgepack build sample_apps/vision
@@ -48,3 +48,7 @@ clean:
 
 kill-test: setup
 	EDGEPACK_KILLS=100 $(BIN)/python -m pytest tests/e2e/test_kill.py -k killed_at --timeout 7200
+
+# Apple's own tests on the Core ML emulator, for hours; it goes on where it was interrupted.
+conformance: setup
+	$(BIN)/python tests/conformance/run.py --sample 0 --write tests/conformance/RESULTS.md

@@ -16,11 +16,12 @@ from edgepack.wire.types import Signature
 
 
 class Found(Struct, frozen=True, kw_only=True):
-    """Facts for a person, signatures, and how often each operator occurs."""
+    """Facts for a person, signatures, how often each operator occurs, and the program line by line."""
 
     facts: dict[str, str]
     signatures: list[Signature]
     operators: dict[str, int]
+    program: list[str] = []
 
 
 def artifact(path: Path, registered: registry.Registered, console: Console) -> Found:
@@ -40,7 +41,9 @@ def artifact(path: Path, registered: registry.Registered, console: Console) -> F
         "file": path.name, "format": found.format, "precision": found.precision,
         "size": human_bytes(digest.size_of_tree(path)), "sha256": digest.of_tree(path), **found.metadata,
     }  # fmt: skip
-    return Found(facts=facts, signatures=[found.signature], operators=found.operators)
+    return Found(
+        facts=facts, signatures=[found.signature], operators=found.operators, program=list(found.program)
+    )  # fmt: skip
 
 
 def model(plan: BuildPlan, console: Console) -> Found:

@@ -249,7 +249,15 @@ def _judged(
     samples = sampling.as_artifact_takes(
         b, variant.id, data.fitted["validation", form], artifact.signature
     )
-    ran = stages.run(b, variant.id, registered, entry.path(artifact.file), artifact, samples)
+    ran = stages.run(
+        b,
+        variant.id,
+        registered,
+        entry.path(artifact.file),
+        artifact,
+        samples,
+        variant.running,
+    )
     return stages.compared(
         b, variant.id, artifact, ran, data.reference[form].result(), limits, data.evidence
     )

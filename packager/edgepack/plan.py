@@ -225,8 +225,12 @@ def _variants(loaded: Loaded) -> tuple[Variant, ...]:
                     loaded, error.code, error.message, (*place, "precisions", position),
                     why=error.why, help=error.help,
                 ) from error  # fmt: skip
-            recipe = Recipe(target=registered.target.name, precision=precision, options=options)
-            variant = Variant(id=f"{registered.target.name}-{precision}", recipe=recipe)
+            recipe = Recipe(
+                target=registered.target.name, precision=precision, options=options["convert"]
+            )
+            variant = Variant(
+                id=f"{registered.target.name}-{precision}", recipe=recipe, running=options["run"]
+            )
             found[variant.id] = variant
     return tuple(found.values())
 
@@ -236,8 +240,8 @@ def _options(
     registered: registry.Registered,
     settings: dict[str, Any],
     place: tuple[str, ...],
-) -> tuple[tuple[str, Scalar], ...]:
-    """The target's options, defaults filled in. Raises E102 for an unknown one, E103 for a wrong value."""
+) -> dict[str, tuple[tuple[str, Scalar], ...]]:
+    """The target's options by stage, defaults filled in. Raises E102 for an unknown one, E103 for a wrong value."""
     known = {o.name: o for o in registered.target.options}
     for name in settings:
         if name != "precisions" and name not in known:
@@ -261,7 +265,10 @@ def _options(
                 help=suggestion(str(value), allowed) or (f"One of: {', '.join(allowed)}." if allowed else ""),
             )  # fmt: skip
         values[name] = value
-    return tuple(sorted(values.items()))
+    return {
+        stage: tuple(sorted((n, v) for n, v in values.items() if known[n].stage == stage))
+        for stage in ("convert", "run")
+    }
 
 
 def _dimensions(loaded: Loaded) -> tuple[Dimension, ...]:

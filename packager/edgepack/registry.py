@@ -93,8 +93,10 @@ def find(name: str) -> Registered:
 
 
 def for_suffix(suffix: str) -> Registered | None:
-    """The target whose artifacts end so, or None."""
-    return next((r for r in targets().values() if r.target.suffix == suffix), None)
+    """The target whose artifacts end so, or that reads such files, or None."""
+    return next(
+        (r for r in targets().values() if suffix in (r.target.suffix, *r.target.reads)), None
+    )
 
 
 def environment_of_sources() -> tuple[EnvironmentSpec, Path]:
@@ -121,6 +123,17 @@ def code_digest(folder: Path) -> str:
     files = {f"code/{f.relative_to(folder).as_posix()}": f for f in folder.rglob("*.py")}
     files |= {f"wire/{f.name}": f for f in (*(here / "wire").glob("*.py"), here / "errors.py")}
     return digest.of_value(sorted((name, digest.of_file(f)) for name, f in files.items()))
+
+
+def running_digest(registered: Registered) -> str:
+    """Digest of the code that `run` of a target uses: its own folder's and what it borrows."""
+    folders = [registered.folder]
+    for name in registered.target.borrows:
+        spec = importlib.util.find_spec(name)
+        assert spec is not None
+        assert spec.origin is not None
+        folders.append(Path(spec.origin).parent)
+    return digest.of_value([code_digest(folder) for folder in folders])
 
 
 @cache

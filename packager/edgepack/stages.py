@@ -38,6 +38,7 @@ from edgepack.wire.types import (
     ReferenceJob,
     RunJob,
     RunResult,
+    Scalar,
 )
 
 SEED = 0
@@ -290,7 +291,8 @@ def compared(
         one = tensors.load(reference.path("outputs.npz"))
         other = tensors.load(ran.path("outputs.npz"))
         good = parity.passing(names, one, other, limits, GOLDEN_CASES)
-        return msgspec.structs.replace(report, golden=good), None, {}
+        heard = {"readings": list(result.readings), "notes": list(result.notes)}
+        return msgspec.structs.replace(report, golden=good, **heard), None, {}
 
     parts = {
         "outputs": ran.meta.files["outputs.npz"], "reference": reference.meta.files["outputs.npz"],
@@ -301,15 +303,17 @@ def compared(
 
 
 def run(
-    b: Build, label: str, registered: Registered, path: Path, artifact: Artifact, samples: Entry
-) -> Entry:
-    """The artifact's outputs on samples."""
+    b: Build, label: str, registered: Registered, path: Path, artifact: Artifact, samples: Entry,
+    options: tuple[tuple[str, Scalar], ...], *, trace: bool = False,
+) -> Entry:  # fmt: skip
+    """The artifact's outputs on samples; with `trace`, every operation's result in its folder `trace`."""
     environment = b.environments[registered.target.run_in.name]
 
     def make(out: Path) -> tuple[RunResult, Done, dict[str, str]]:
         job = RunJob(
             artifact=str(path), signature=artifact.signature,
             samples=str(samples.path("samples.npz")), out=str(out / "outputs.npz"),
+            options=options, trace=str(out / "trace") if trace else "",
         )  # fmt: skip
         call = Call(
             stage="run", label=label, entry=f"{registered.module}:run", argument=job,
@@ -320,8 +324,8 @@ def run(
 
     parts = {
         "artifact": artifact.sha256, "signature": artifact.signature,
-        "samples": samples.meta.files, "environment": environment.digest,
-        "code": registry.code_digest(registered.folder),
+        "samples": samples.meta.files, "environment": environment.digest, "options": options,
+        "trace": trace, "code": registry.running_digest(registered),
     }  # fmt: skip
     return stage(b, "run", label, parts, make)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from edgepack import pipeline, registry, sampling, source_files, stages
+from edgepack import bundle, pipeline, registry, sampling, source_files, stages
 from edgepack.console import Console
 from edgepack.errors import EdgepackError
 from edgepack.jobs import Call
@@ -29,15 +29,22 @@ def inspect(b: Build, path: Path, registered: registry.Registered) -> Inspection
 
 
 def validate(
-    plan: BuildPlan, path: Path, precision: str | None, console: Console, slots: int
-) -> ParityReport:
+    plan: BuildPlan, path: Path, precision: str | None, console: Console, slots: int,
+    trace: Path | None = None,
+) -> ParityReport:  # fmt: skip
     """Run the artifact on the plan's validation samples and judge it by the limits of its precision.
 
     plan: of the source model, with one variant of the artifact's target. precision: None to take what the
-    artifact says of itself. Raises E106, E506 when inputs or outputs cannot be bound.
+    artifact says of itself. trace: folder for the result of every operation on the first sample.
+    Raises E106, E117 for a target that cannot trace, E506 when inputs or outputs cannot be bound.
     """
     (variant,) = plan.variants
     registered = registry.find(variant.recipe.target)
+    if trace is not None and not registered.target.traces:
+        able = ", ".join(r.target.suffix for r in registry.targets().values() if r.target.traces)
+        raise EdgepackError(
+            "E117", f"a {registered.target.suffix} cannot be traced", why=f"Only {able} can be."
+        )
     digests = source_files.check(plan.model)
     environments = pipeline.make_environments(plan, console)
     with pipeline.opened(plan, environments, console, slots) as b:
@@ -63,7 +70,12 @@ def validate(
         samples = sampling.as_artifact_takes(
             b, path.name, data.fitted["validation", exported.form], artifact.signature
         )
-        ran = stages.run(b, path.name, registered, path.absolute(), artifact, samples)
+        ran = stages.run(
+            b, path.name, registered, path.absolute(), artifact, samples, variant.running,
+            trace=trace is not None,
+        )  # fmt: skip
+        if trace is not None:
+            bundle.copy(ran.path("trace"), trace)
         reference = data.reference[exported.form].result()
         return stages.compared(b, path.name, artifact, ran, reference, limits, data.evidence)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from edgepack.config import ParityLimits
-from edgepack.wire.types import Evidence, Fidelity, Verdict
+from edgepack.wire.types import Evidence, Fidelity, Reading, Verdict
 
 GOLDEN_CASES = 3
 """Cases that an app carries to repeat the comparison on the phone."""
@@ -59,6 +59,8 @@ class ParityReport(Struct, frozen=True, kw_only=True):
     """The comparison of one variant. reason: one sentence for a person.
 
     golden: the first cases that pass the limits each alone; an app carries them.
+    readings: how far the outputs move when the artifact is run in other ways that its format allows.
+    notes: what else the runtime had to say.
     """
 
     variant: str
@@ -72,6 +74,22 @@ class ParityReport(Struct, frozen=True, kw_only=True):
     reason: str
     misses: list[Miss] = []
     golden: list[int] = []
+    readings: list[Reading] = []
+    notes: list[str] = []
+
+
+def uncertainty(report: ParityReport) -> list[str]:
+    """A sentence for each other way of running the artifact, of the output that moves most in it."""
+    sentences = []
+    for way in dict.fromkeys(reading.way for reading in report.readings):
+        worst = min((r for r in report.readings if r.way == way), key=lambda r: r.sqnr_db)
+        moved = (
+            "changes nothing"
+            if worst.sqnr_db >= EQUAL_DB
+            else f"moves {worst.output!r} by up to {worst.max_abs:.3g} (SQNR {worst.sqnr_db:.1f} dB)"
+        )
+        sentences.append(f"Read as {way}, it {moved} on {worst.cases} samples.")
+    return sentences
 
 
 def not_run(variant: str, reason: str, limits: ParityLimits, evidence: Evidence) -> ParityReport:

@@ -47,7 +47,11 @@ def coreml(model: torch.nn.Module, cases: list[torch.Tensor], out: Path) -> list
         skip_model_load=True,
     )
     made.save(str(out / "model.mlpackage"))
-    return []
+    from edgepack_targets.coreml.emulator import model as emulated
+
+    package = emulated.open_package(out / "model.mlpackage")
+    (name,) = (feature.name for feature in package.inputs)
+    return [next(iter(package.predict({name: case.numpy()}).values())) for case in cases]
 
 
 def main(target: str, out: Path) -> None:

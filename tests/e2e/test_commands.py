@@ -56,14 +56,17 @@ def test_build_inspect_validate_and_the_planted_lie(
 
 
 def test_an_artifact_that_was_not_run_is_no_success_unless_allowed(
-    edgepack: Callable[..., Any], project: Path
+    edgepack: Callable[..., Any], project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build = ("build", "factories.py:small", "--target", "ios", *IMAGE, "--json")
+    """A target of another package, which has no runtime."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "foreign_target"))
+    precision = ("--target", "broken", "--precision", "broken=fine")
+    build = ("build", "factories.py:small", *precision, *IMAGE, "--json")
     done = edgepack(*build, cwd=project)
     assert done.code == 1, done.err
     parity = done.json["manifest"]["artifacts"][0]["parity"]
     assert (parity["verdict"], parity["fidelity"], parity["cases"]) == ("not-run", "none", 0)
-    assert "macOS" in parity["reason"]
+    assert parity["reason"] == "No machine reads such files."
     allowed = edgepack(*build, "--allow", "not-run", cwd=project)
     assert allowed.code == 0
     assert allowed.json["manifest"]["artifacts"][0]["parity"]["verdict"] == "not-run"

@@ -28,7 +28,6 @@ from edgepack.wire.types import (
     Signature,
     TensorSpec,
 )
-from edgepack_targets import coreml
 from edgepack_targets.coreml import interface
 
 pytestmark = pytest.mark.slow
@@ -316,7 +315,7 @@ def test_damaged_packages_are_refused_with_their_reason(bench: Bench) -> None:
         item["path"] = "../../../secret"
     (bench.folder / "secret").write_text("not yours", encoding="utf-8")
     damages: dict[str, Callable[[Path], object]] = {
-        "Manifest.json: No such file": lambda p: (p / "Manifest.json").unlink(),
+        "Manifest.json is missing": lambda p: (p / "Manifest.json").unlink(),
         "does not name a model": lambda p: (p / "Manifest.json").write_text("{}"),
         "outside the package": lambda p: (p / "Manifest.json").write_text(json.dumps(outside)),
         "model.mlmodel is missing": lambda p: (p / model).unlink(),
@@ -356,12 +355,15 @@ def test_packages_of_others_are_read(bench: Bench) -> None:
     assert found.metadata["feature image"] == "image"
 
 
-def test_core_ml_is_not_run_and_says_why(worker: Worker, tmp_path: Path) -> None:
+def test_core_ml_itself_runs_on_a_mac_alone(worker: Worker, tmp_path: Path) -> None:
     signature = Signature(name="main", inputs=(), outputs=())
-    job = RunJob(artifact="x.mlpackage", signature=signature, samples="", out=str(tmp_path / "out"))
+    job = RunJob(
+        artifact="x.mlpackage", signature=signature, samples="", out=str(tmp_path / "out"),
+        options=(("runtime", "core-ml"),),
+    )  # fmt: skip
     error = _code(worker, "edgepack_targets.coreml:run", job, "coreml")
     assert error.code == "E510"
-    assert error.why == coreml.TARGET.not_run
+    assert "macOS" in error.message
 
 
 def _truncate(path: Path, by: int) -> None:

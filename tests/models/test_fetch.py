@@ -138,8 +138,8 @@ def test_members_of_a_source_archive_are_found_by_name(tmp_path: Path) -> None:
 def test_every_project_gets_the_files_its_config_names() -> None:
     projects = tomllib.loads(fetch.CATALOGUE.read_text(encoding="utf-8"))["projects"]
     known = {file.to for package in fetch.packages() for file in package.files}
-    assert sorted(projects) == sorted(p.parent.name for p in fetch.HERE.glob("*/edgepack.toml"))
-    for project in projects:
-        config = tomllib.loads((fetch.HERE / project / "edgepack.toml").read_text(encoding="utf-8"))
-        for name in config["model"]["files"]:
-            assert name.replace("weights/", f"{project}/") in known
+    builds = list(fetch.HERE.glob("*/*.toml"))
+    assert sorted(projects) == sorted({p.parent.name for p in builds})
+    for build in builds:
+        for name in tomllib.loads(build.read_text(encoding="utf-8"))["model"]["files"]:
+            assert name.replace("weights/", f"{build.parent.name}/") in known

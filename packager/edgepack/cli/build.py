@@ -49,7 +49,7 @@ def command(**flags: Any) -> int:
     \b
     Examples:
       edgepack build
-      edgepack build model.pt2 --target android --target ios --allow not-run
+      edgepack build model.pt2 --target android --target ios
       edgepack build net.py:make --input "image:float32[1,3,224,224]" \\
           --target android --precision int8 --calibration photos/ --app
     """
@@ -123,6 +123,7 @@ def _show_plan(console: Any, plan: Any) -> None:
 def _show_outcome(console: Any, plan: Any, outcome: Any) -> None:
     """The summary: a table of variants, where things are, what was not run."""
     from edgepack.console import human_bytes
+    from edgepack.verdict import uncertainty
 
     rows = []
     for artifact in outcome.manifest.artifacts:
@@ -149,6 +150,10 @@ def _show_outcome(console: Any, plan: Any, outcome: Any) -> None:
     for artifact in outcome.manifest.artifacts:
         if artifact.parity.verdict != "pass":
             console.text(f"{artifact.parity.verdict}  {artifact.variant}: {artifact.parity.reason}")
+    for report in outcome.report.parity:
+        remarks = report.notes if report.verdict == "fail" else []
+        for sentence in (*uncertainty(report), *remarks):
+            console.say(f"note     {report.variant}: {sentence}")
     for warning in outcome.report.warnings:
         console.say(f"note     {warning}")
     console.text(f"written  {outcome.folder}  ({outcome.seconds:.1f} s)")

@@ -17,6 +17,9 @@ import msgspec
     "--allow-pickle", is_flag=True, help="Trust the model's files and execute their pickles."
 )
 @click.option(
+    "--program", is_flag=True, help="Print the program, an operation in each line (.mlpackage)."
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="Print the answer as JSON on standard output."
 )
 def command(**flags: Any) -> int:
@@ -63,4 +66,8 @@ def command(**flags: Any) -> int:
     ]
     console.text()
     console.table("", ("operator", "times"), rows)
+    if flags["program"]:
+        console.text()
+        for line in found.program or ["This kind of file shows no program."]:
+            console.text(line)
     return 0

@@ -21,6 +21,8 @@ from edgepack.errors import ANSWER_IS_NO, EdgepackError
 @click.option("--input", "inputs", multiple=True, metavar="NAME:DTYPE[SHAPE]",
               help='An input, in order: --input "image:float32[1,3,224,224]".')  # fmt: skip
 @click.option("--validation", metavar="DIR|GLOB|FILE.py:FUNCTION", help="Validation samples.")
+@click.option("--trace", type=click.Path(path_type=Path), metavar="FOLDER",
+              help="Write every operation's result on the first sample there (.mlpackage).")  # fmt: skip
 @click.option("--allow", multiple=True, type=click.Choice(["not-run"]),
               help="Accept an artifact that nothing here can run.")  # fmt: skip
 @click.option(
@@ -61,7 +63,7 @@ def command(**flags: Any) -> int:
     )
     loaded = config.Loaded(config=settings, text=base.text, path=base.path, folder=base.folder)
     plan = plans.resolve(loaded, loaded.folder / "dist")
-    report = validating.validate(plan, path, flags["precision"], console, slots())
+    report = validating.validate(plan, path, flags["precision"], console, slots(), flags["trace"])
     if flags["as_json"]:
         console.answer(report)
     else:
@@ -72,6 +74,8 @@ def command(**flags: Any) -> int:
 
 def show(console: Any, report: Any) -> None:
     """The report for people: a row per output, worst case first, and the verdict."""
+    from edgepack.verdict import uncertainty
+
     rows = [
         (
             t.name,
@@ -97,6 +101,8 @@ def show(console: Any, report: Any) -> None:
     console.text(f"runtime   {report.runtime} ({report.fidelity})")
     console.text(f"samples   {report.cases} {report.evidence}")
     console.text(f"{report.verdict:<9} {report.reason}")
+    for note in (*uncertainty(report), *report.notes):
+        console.text(f"note      {note}")
     for miss in report.misses:
         case = "" if miss.case is None else f", worst on sample {miss.case}"
         console.text(

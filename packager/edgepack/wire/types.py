@@ -93,10 +93,14 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One cell of the matrix: a recipe and its id, such as "litert-int8"."""
+    """One cell of the matrix: a recipe and its id, such as "litert-int8".
+
+    running: options of the target that say how the artifact is run; they change nothing in it.
+    """
 
     id: str
     recipe: Recipe
+    running: tuple[tuple[str, Scalar], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,12 +270,31 @@ class RunJob:
     """Run an artifact on every case of `samples`, write the outputs to the .npz `out`.
 
     signature: the artifact's, which fixes the order of inputs and outputs.
+    options: the target's own, by name. trace: folder to write every operation's result of one case into,
+    "" for none.
     """
 
     artifact: str
     signature: Signature
     samples: str
     out: str
+    options: tuple[tuple[str, str | int | float | bool], ...] = ()
+    trace: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How far an output moves when the artifact is run another way that its format allows.
+
+    way: such as "fp32", single precision where the artifact declares half. max_abs: the largest difference.
+    sqnr_db: of the worst case, 999 where nothing differs. cases: how many were run that way.
+    """
+
+    way: str
+    output: str
+    max_abs: float
+    sqnr_db: float
+    cases: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,6 +302,7 @@ class RunResult:
     """What ran: runtime such as "LiteRT 2.3.0 XNNPACK", its fidelity, and the median seconds of a case.
 
     cases: number of cases run. notes: sentences such as how much of the graph was delegated.
+    readings: the uncertainty of the outputs, where the format leaves open how it is computed.
     """
 
     runtime: str
@@ -286,6 +310,7 @@ class RunResult:
     cases: int
     seconds_per_case: float
     notes: tuple[str, ...] = ()
+    readings: tuple[Reading, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,13 +322,17 @@ class InspectJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What an artifact says of itself. precision: the closest of the target's precision names."""
+    """What an artifact says of itself. precision: the closest of the target's precision names.
+
+    program: its operations as text, a line each, where the format has a program that can be read.
+    """
 
     format: str
     precision: str
     signature: Signature
     operators: dict[str, int] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
+    program: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,12 +370,16 @@ class Precision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """A setting of a target, `[targets.NAME]` in edgepack.toml. choices: empty for any value of the default's type."""
+    """A setting of a target, `[targets.NAME]` in edgepack.toml.
+
+    choices: empty for any value of the default's type. stage: what it is an option of.
+    """
 
     name: str
     default: Scalar
     help: str
     choices: tuple[Scalar, ...] = ()
+    stage: Literal["convert", "run"] = "convert"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -358,6 +391,9 @@ class Target:
     default_precisions: made when the user names none.
     convert_in: environment of `convert`; run_in: of `run` and `inspect`.
     not_run: why nothing here can run its artifacts; "" when `run` can.
+    traces: whether `run` can write down the result of every operation.
+    reads: suffixes besides `suffix` that `run` and `inspect` can read.
+    borrows: packages outside the target's own folder whose code `run` uses: a change there repeats a run.
     dynamic: whether it can keep symbolic axes.
     preload: modules `convert` needs, imported ahead of its job while another job still runs.
     doctor: precision of the tiny conversion that proves the target.
@@ -374,5 +410,8 @@ class Target:
     run_in: EnvironmentSpec
     not_run: str
     dynamic: bool
+    traces: bool = False
+    reads: tuple[str, ...] = ()
+    borrows: tuple[str, ...] = ()
     preload: tuple[str, ...] = ()
     options: tuple[Option, ...] = ()

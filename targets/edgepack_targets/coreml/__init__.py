@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from edgepack.errors import EdgepackError
 from edgepack.wire.types import (
     Artifact,
     ConvertJob,
@@ -15,8 +14,6 @@ from edgepack.wire.types import (
     RunResult,
     Target,
 )
-
-_NOT_RUN = "Core ML predicts only on macOS, and edgepack has no runtime of its own for it yet."
 
 _ENVIRONMENT = EnvironmentSpec(
     name="coreml",
@@ -40,8 +37,10 @@ TARGET = Target(
     default_precisions=("fp16",),
     convert_in=_ENVIRONMENT,
     run_in=_ENVIRONMENT,
-    not_run=_NOT_RUN,
+    not_run="",
     dynamic=True,
+    traces=True,
+    reads=(".mlmodel",),
     preload=("torch", "coremltools", "torch.export.pt2_archive"),
     options=(
         Option(
@@ -49,6 +48,14 @@ TARGET = Target(
             default="17.0",
             help="the oldest iOS the artifact must run on",
             choices=("15.0", "16.0", "17.0", "18.0"),
+        ),
+        Option(
+            name="runtime",
+            default="auto",
+            help="what runs the artifact: auto is Core ML on a Mac and the emulator elsewhere, "
+            "both runs Core ML and measures how far the emulator is from it",
+            choices=("auto", "core-ml", "emulator", "both"),
+            stage="run",
         ),
     ),
 )
@@ -66,8 +73,10 @@ def convert(job: ConvertJob) -> Artifact:
 
 
 def run(job: RunJob) -> RunResult:
-    """Nothing yet. Raises E510 with the reason."""
-    raise EdgepackError("E510", f"{job.artifact} cannot be run here", why=_NOT_RUN)
+    """The package's outputs on samples; errors as in `running.run`."""
+    from edgepack_targets.coreml import running
+
+    return running.run(job)
 
 
 def inspect(job: InspectJob) -> Inspection:

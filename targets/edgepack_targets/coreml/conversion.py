@@ -52,6 +52,8 @@ def finish(model: Any, job: ConvertJob, signature: Signature, notes: tuple[str, 
     versions = {name: metadata.version(name) for name in ("coremltools", "torch", "numpy")}
     _normalize_metadata(spec, versions)
     interface.verify(spec, signature, job.dimensions)
+    if job.recipe.precision == "fp16":
+        notes = (*notes, *passes.kept_single(spec))
     out = Path(job.out) / f"{job.stem}{_SUFFIX}"
     package.write(spec, weights, out)
     return Artifact(

@@ -304,8 +304,10 @@ def _axes(spec: Any) -> dict[str, tuple[int | str, ...]]:
     """Shapes with axis names, as `rename` wrote them; empty for packages of others."""
     try:
         found = json.loads(spec.description.metadata.userDefined.get(SHAPES_KEY, "{}"))
-        return {str(k): tuple(v) for k, v in found.items()}
-    except (ValueError, AttributeError, TypeError):
+        return {
+            str(k): tuple(v) for k, v in found.items() if all(isinstance(n, int | str) for n in v)
+        }
+    except (ValueError, AttributeError, TypeError, RecursionError):
         return {}
 
 

@@ -11,34 +11,31 @@ import json
 import math
 import os
 import shutil
-import struct
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from edgepack.errors import EdgepackError
-
-if TYPE_CHECKING:
-    import numpy as np
+from edgepack_targets.coreml.emulator import blobs, errors, proto
 
 FLOATS = ("float16", "float32", "float64")
 _DTYPES = {
-    1: "bool", 10: "float16", 11: "float32", 12: "float64", 21: "int8", 22: "int16", 23: "int32",
-    24: "int64", 31: "uint8", 32: "uint16",
+    1: "bool", 2: "string", 10: "float16", 11: "float32", 12: "float64", 13: "bfloat16", 21: "int8",
+    22: "int16", 23: "int32", 24: "int64", 25: "int4", 31: "uint8", 32: "uint16", 33: "uint32", 34: "uint64",
+    35: "uint4", 36: "uint2", 37: "uint1", 38: "uint6", 39: "uint3",
 }  # fmt: skip
+_STORED_AS = {"float16": "fp16", "float32": "fp32", "float64": "fp64", "bfloat16": "bf16"}
 _AUTHOR = "com.apple.CoreML"
 _MODEL = "model.mlmodel"
 _WEIGHTS = "weight.bin"
 _NAMESPACE = uuid.UUID("6f0f6c5e-4f0e-5d0b-9a4b-0d6a7c3f2b11")
-_BLOB_PREFIX = "@model_path/"
-
-# Blob storage: a file header and, before each blob, a record of this many bytes that the model's
-# offsets point at: sentinel, type, size in bytes, position of the data, padding in bits, reserved.
-_RECORD = struct.Struct("<IIQQQ32x")
-_SENTINEL = 0xDEADBEEF
-_STORAGE_VERSION = 2
+_MOST_MANIFEST = 2**24
+_MOST_MODEL = 2**31
+"""Bytes of a manifest, and of a model: protobuf reads no message of 2 GB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,19 +51,19 @@ def read(path: Path) -> Package:
 
     Raises E201 if it is not there, E202 if it is damaged, E203 if it holds no ML Program.
     """
-    file = _model_file(path)
-    spec = _parse(file, path)
-    kind = spec.WhichOneof("Type")
-    if kind != "mlProgram":
-        raise EdgepackError(
-            "E203",
-            f"{path.name} holds a Core ML model of type {kind or 'unknown'}",
-            why="edgepack reads ML Programs, the type that coremltools has made since iOS 15.",
-            help='convert the model again with convert_to="mlprogram"',
-        )
-    package = Package(spec=spec, folder=file.parent)
-    _check_blobs(package, path.name)
-    return package
+    if not path.exists():
+        raise EdgepackError("E201", f"{path.name} does not exist", why=f"{path}")
+    try:
+        file = _model_file(path)
+        spec = _parse(file)
+        _check_type(spec, path)
+        _check_blobs(spec, file.parent)
+    except EdgepackError as error:
+        if error.code != "E202":
+            raise
+        why = "\n".join(text for text in (error.message, error.why) if text)
+        raise _damaged(path, why) from error
+    return Package(spec=spec, folder=file.parent)
 
 
 def write(spec: Any, weights: Path | None, out: Path) -> None:
@@ -115,7 +112,7 @@ def weight_file(spec: Any, folder: Path | None) -> Path | None:
     found = sorted(p for p in folder.glob("*") if p.is_file()) if folder else []
     if not wanted:
         return None
-    if wanted != {f"{_BLOB_PREFIX}weights/{_WEIGHTS}"} or [p.name for p in found] != [_WEIGHTS]:
+    if wanted != {f"{blobs.PREFIX}weights/{_WEIGHTS}"} or [p.name for p in found] != [_WEIGHTS]:
         raise EdgepackError(
             "E402",
             "coremltools laid the weights out in an unknown way",
@@ -138,16 +135,21 @@ def values(spec: Any) -> Iterator[tuple[Any, str, Any]]:
 def operations(spec: Any) -> Iterator[Any]:
     """Every operation of a model in order, a block's operations after the one that holds it."""
     for function in spec.mlProgram.functions.values():
-        for block in function.block_specializations.values():
-            yield from _operations_of(block)
+        yield from operations_of(function)
 
 
-def _operations_of(block: Any) -> Iterator[Any]:
+def operations_of(function: Any) -> Iterator[Any]:
+    """Every operation of one function."""
+    for block in function.block_specializations.values():
+        yield from _inside(block)
+
+
+def _inside(block: Any) -> Iterator[Any]:
     """Operations of one block and of the blocks inside them."""
     for operation in block.operations:
         yield operation
         for inner in operation.blocks:
-            yield from _operations_of(inner)
+            yield from _inside(inner)
 
 
 def dtype(of_type: Any) -> str:
@@ -165,29 +167,33 @@ def elements(value: Any) -> int:
     return math.prod(shape(value.type))
 
 
-def array(package: Package, value: Any) -> np.ndarray[Any, Any]:
+def stored_as(of_type: Any) -> str:
+    """The name that blob storage has for a tensor type's dtype. Raises E202 for what is no number."""
+    kind = dtype(of_type)
+    if kind in ("other", "string"):
+        raise errors.malformed("a constant is of a type edgepack cannot read")
+    return _STORED_AS.get(kind, kind)
+
+
+def array(package: Package, value: Any) -> blobs.Array:
     """A constant of the package as an array; one in the weights file is mapped, not read.
 
-    Raises E202 for a dtype that numpy does not have.
+    Values of less than a byte come as int8 or uint8, bfloat16 as uint16. Raises E202 for what is no number,
+    or not as many as its type says.
     """
-    import numpy as np
-
-    kind = dtype(value.type)
-    if kind == "other":
-        raise _damaged(package.folder, "a constant is of a type edgepack cannot read")
+    stored, count = stored_as(value.type), elements(value)
     if value.WhichOneof("value") == "blobFileValue":
-        file = package.folder / value.blobFileValue.fileName.removeprefix(_BLOB_PREFIX)
-        with file.open("rb") as stream:
-            stream.seek(value.blobFileValue.offset)
-            _, _, _, start, _ = _RECORD.unpack(stream.read(_RECORD.size))
-        return np.memmap(file, np.dtype(kind), "r", start, shape(value.type))
+        file = value.blobFileValue
+        blob = blobs.Weights(package.folder).blob(file.fileName, file.offset)
+        return blobs.array(blob.data, stored, count).reshape(shape(value.type))
     tensor = value.immediateValue.tensor
     field = tensor.WhichOneof("value")
     if field == "bytes":
-        flat = np.frombuffer(tensor.bytes.values, np.dtype(kind))
-    else:
-        flat = np.array(getattr(tensor, field).values, np.dtype(kind))
-    return flat.reshape(shape(value.type))
+        return blobs.array(tensor.bytes.values, stored, count).reshape(shape(value.type))
+    given = getattr(tensor, field).values if field else ()
+    if len(given) != count:
+        raise errors.malformed(f"a constant of {count} values holds {len(given)}")
+    return np.array(given, np.dtype(dtype(value.type))).reshape(shape(value.type))
 
 
 def _identifier(name: str) -> str:
@@ -207,75 +213,84 @@ def _damaged(path: Path, why: str) -> EdgepackError:
 
 def _model_file(path: Path) -> Path:
     """Where a package keeps its model. Raises E202."""
-    if path.is_file() and path.suffix == ".mlmodel":
-        return path
-    if not path.exists():
-        raise EdgepackError("E201", f"{path.name} does not exist", why=f"{path}")
-    if not path.is_dir():
-        raise _damaged(path, "a package is a folder, this is a file")
-    manifest = path / "Manifest.json"
+    if path.is_file():
+        if path.suffix == ".mlmodel":
+            return path.resolve()
+        raise errors.malformed("a package is a folder, this is a file")
     try:
+        manifest = blobs.inside(path, "Manifest.json")
+        if manifest.stat().st_size > _MOST_MANIFEST:
+            raise errors.malformed("Manifest.json is larger than any manifest")
         content = json.loads(manifest.read_text(encoding="utf-8"))
         item = content["itemInfoEntries"][content["rootModelIdentifier"]]["path"]
     except OSError as error:
-        raise _damaged(path, f"Manifest.json: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, f"Manifest.json does not name a model ({error!r})") from error
+        raise errors.malformed(f"Manifest.json: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise errors.malformed(f"Manifest.json does not name a model ({error!r})") from error
     if not isinstance(item, str):
-        raise _damaged(path, "Manifest.json does not name a model")
-    return _inside(path / "Data", item, path)
+        raise errors.malformed("Manifest.json does not name a model")
+    return blobs.inside(path / "Data", item)
 
 
-def _inside(folder: Path, name: str, package: Path) -> Path:
-    """The file `name` in `folder`, which must not lead out of it. Raises E202."""
-    file = (folder / name).resolve()
-    if not file.is_relative_to(folder.resolve()):
-        raise _damaged(package, f"it refers to {name!r}, outside the package")
-    if not file.is_file():
-        raise _damaged(package, f"{name} is missing")
-    return file
-
-
-def _parse(file: Path, package: Path) -> Any:
+def _parse(file: Path) -> Any:
     """The protobuf Model in a file of a package. Raises E202."""
-    from coremltools.proto import Model_pb2
     from google.protobuf.message import DecodeError
 
-    spec = Model_pb2.Model()
+    spec = proto.messages().Model()
     try:
+        if file.stat().st_size >= _MOST_MODEL:
+            raise errors.malformed(f"{file.name} is larger than a protobuf can be")
         spec.ParseFromString(file.read_bytes())
     except DecodeError as error:
-        raise _damaged(package, f"its protobuf is truncated or damaged ({error})") from error
+        raise errors.malformed(f"its protobuf is truncated or damaged ({error})") from error
+    except MemoryError as error:
+        raise errors.malformed(f"{file.name} does not fit into memory") from error
     except OSError as error:
-        raise _damaged(package, f"{error.strerror}") from error
+        raise errors.malformed(f"{file.name}: {error.strerror}") from error
     if not spec.specificationVersion:
-        raise _damaged(package, "it is empty, or not a Core ML model")
+        raise errors.malformed("it is empty, or not a Core ML model")
     return spec
 
 
-def _check_blobs(package: Package, name: str) -> None:
+def _check_type(spec: Any, path: Path) -> None:
+    """Check that a model is an ML Program. Raises E203."""
+    kind = spec.WhichOneof("Type") or "unknown"
+    if kind == "mlProgram":
+        return
+    why = "edgepack reads ML Programs, the type that coremltools has made since iOS 15."
+    if kind.startswith("pipeline"):
+        inner = getattr(spec, kind)
+        models = (inner if kind == "pipeline" else inner.pipeline).models
+        held = ", ".join(model.WhichOneof("Type") or "unknown" for model in models)
+        raise EdgepackError(
+            "E203",
+            f"{path.name} holds a Core ML pipeline of {len(models)} models ({held})",
+            why=why,
+            help="Save each ML Program of the pipeline as a package of its own.",
+        )
+    raise EdgepackError(
+        "E203",
+        f"{path.name} holds a Core ML model of type {kind}",
+        why=why,
+        help='Convert the model again with convert_to="mlprogram".'
+        if kind.startswith("neuralNetwork")
+        else "Only neural networks can be made ML Programs; use Core ML itself for this one.",
+    )
+
+
+def _check_blobs(spec: Any, folder: Path) -> None:
     """Check that every weight the model refers to lies whole in its file. Raises E202."""
-    for operation, _, value in values(package.spec):
+    weights = blobs.Weights(folder)
+    for operation, name, value in values(spec):
         if value.WhichOneof("value") != "blobFileValue":
             continue
-        blob = value.blobFileValue
-        relative = blob.fileName.removeprefix(_BLOB_PREFIX)
-        file = _inside(package.folder, relative, Path(name))
-        size = file.stat().st_size
-        with file.open("rb") as stream:
-            header = stream.read(8)
-            stream.seek(blob.offset)
-            record = stream.read(_RECORD.size)
-        if header[4:] != struct.pack("<I", _STORAGE_VERSION) or len(record) < _RECORD.size:
-            raise _damaged(Path(name), f"{relative} is truncated or not a weights file")
-        sentinel, _, length, start, _ = _RECORD.unpack(record)
-        if sentinel != _SENTINEL or start + length > size:
-            raise _damaged(
-                Path(name),
-                f"{relative} ends before the weights of {operation.type} {_title(value)}",
-            )
+        try:
+            weights.blob(value.blobFileValue.fileName, value.blobFileValue.offset)
+        except EdgepackError as error:
+            used = f"It is {name!r} of an operation {operation.type!r}, {_title(value)}."
+            raise errors.malformed(error.message, why=f"{error.why}\n{used}".strip()) from error
 
 
 def _title(value: Any) -> str:
     """The shape of a constant as text, to name it in a message."""
-    return "x".join(str(d.constant.size) for d in value.type.tensorType.dimensions)
+    return "x".join(str(n) for n in shape(value.type)) or "a single number"

@@ -9,6 +9,8 @@ import functools
 import math
 from typing import Any
 
+from edgepack_targets.coreml import energies, package
+
 _INT16_SIZES = 2**15
 _LARGEST_HALF = 65504.0
 _NOTHING = 1e38
@@ -47,6 +49,18 @@ def pipeline(*, half: bool) -> Any:
     return passes
 
 
+def kept_single(spec: Any) -> tuple[str, ...]:
+    """A sentence on what computes in single precision in a program of half precision, if anything does."""
+    computing = [o for o in package.operations(spec) if o.type not in ("const", "cast")]
+    single = [
+        o.type for o in computing if any(package.dtype(t.type) == "float32" for t in o.outputs)
+    ]
+    if not single:
+        return ()
+    kinds = ", ".join(sorted(set(single)))
+    return (f"{len(single)} of {len(computing)} operations compute in float32: {kinds}.",)
+
+
 def _fits_int16(operation: Any) -> bool:
     """Whether an operation's integers are indices into axes that 16 bits can count.
 
@@ -63,7 +77,7 @@ def _fits_int16(operation: Any) -> bool:
 
 
 def _overflows_half(operation: Any) -> bool:
-    """Whether an operation must stay in single precision, for a constant that half cannot hold.
+    """Whether an operation must stay in single precision: for squares under a root, or a constant.
 
     coremltools makes infinities of constants of 1e38 and more. That is right where they stand for
     "nothing here", and NaN where they are multiplied by 0. Its own check also builds an index of every
@@ -71,6 +85,8 @@ def _overflows_half(operation: Any) -> bool:
     """
     from coremltools.converters.mil.mil import Var
 
+    if energies.is_energy(operation):
+        return True
     is_product = operation.op_type in ("mul", "real_div")
     for given in operation.inputs.values():
         for variable in given if isinstance(given, (list, tuple)) else (given,):

@@ -27,6 +27,7 @@ from edgepack_targets.executorch import program
 
 Array = np.ndarray[Any, Any]
 
+COREML = "CoreMLBackend"
 _TITLES = {
     "XnnpackBackend": "XNNPACK", "CoreMLBackend": "Core ML", "VulkanBackend": "Vulkan",
     "QnnBackend": "Qualcomm QNN", "OpenvinoBackend": "OpenVINO", "MPSBackend": "MPS",
@@ -39,10 +40,23 @@ def run(job: RunJob) -> RunResult:
 
     Raises E202 and E203 for a file that is no program, E510 for delegates this machine lacks, E508 if the
     runtime cannot load it, E506 if its interface is another, E507 for samples that do not fit it, E509 if
-    it fails.
+    it fails, E511 for what edgepack's Core ML emulator lacks.
     """
     path = Path(job.artifact)
-    method, described = load(path, job.signature.name)
+    with tempfile.TemporaryDirectory() as folder:
+        return _run(path, job, Path(folder))
+
+
+def _run(path: Path, job: RunJob, folder: Path) -> RunResult:
+    """As `run`. folder: for what a program has to be unpacked into."""
+    described = _described(path, job.signature.name)
+    emulates = COREML in described.delegates and not _C._is_available(COREML)  # noqa: SLF001
+    if emulates:
+        from edgepack_targets.executorch import coreml_running
+
+        method: Any = coreml_running.load(path, described.name, folder)
+    else:
+        method, described = load(path, job.signature.name)
     check_interface(path, described, job.signature)
     outputs: list[list[Array]] = []
     seconds: list[float] = []
@@ -57,12 +71,23 @@ def run(job: RunJob) -> RunResult:
         outputs.append([result.numpy() for result in results])
     tensors.save(Path(job.out), outputs)
     return RunResult(
-        runtime=_runtime(described),
-        fidelity="host",
+        runtime=coreml_running.RUNTIME if emulates else _runtime(described),
+        fidelity="simulated" if emulates else "host",
         cases=len(outputs),
         seconds_per_case=statistics.median(seconds) if seconds else 0.0,
         notes=(_share(described),),
     )
+
+
+def _described(path: Path, name: str) -> program.Method:
+    """What the file says of its method of that name, or of the name "forward". Raises E202, E203, E508."""
+    methods = {method.name: method for method in program.read(path).methods}
+    described = methods.get(name) or methods.get("forward")
+    if described is None:
+        raise EdgepackError(
+            "E508", f"{path.name} has no method {name!r}", why=f"It has {', '.join(methods)}."
+        )
+    return described
 
 
 def load(path: Path, name: str) -> tuple[Any, program.Method]:
@@ -70,12 +95,7 @@ def load(path: Path, name: str) -> tuple[Any, program.Method]:
 
     Raises E202, E203, E508 and E510 as `run` does.
     """
-    methods = {method.name: method for method in program.read(path).methods}
-    described = methods.get(name) or methods.get("forward")
-    if described is None:
-        raise EdgepackError(
-            "E508", f"{path.name} has no method {name!r}", why=f"It has {', '.join(methods)}."
-        )
+    described = _described(path, name)
     _check_delegates(path, described)
     lacking = missing_kernels(set(described.operators))
     if lacking:

@@ -1,6 +1,6 @@
-"""A target of another package whose converter dies in every way that converters die.
+"""A target of another package that nothing runs, whose converter dies in every way that converters die.
 
-Its precision says how. It borrows the environment of LiteRT's runtime.
+Its precision says how; "fine" makes a file. It borrows the environment of LiteRT's runtime.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import signal
 import time
 from pathlib import Path
 
+from edgepack.wire import digest
 from edgepack.wire.types import (
     Artifact,
     ConvertJob,
@@ -32,7 +33,7 @@ _ENVIRONMENT = EnvironmentSpec(
     lock=os.path.relpath(Path(litert.__file__).parent / _RUNTIME.lock, Path(__file__).parent),
     probe=_RUNTIME.probe,
 )
-_WAYS = ("segfault", "abort", "hang", "killed", "hungry", "exit")
+_WAYS = ("fine", "segfault", "abort", "hang", "killed", "hungry", "exit")
 
 TARGET = Target(
     name="broken",
@@ -44,15 +45,20 @@ TARGET = Target(
     default_precisions=("segfault",),
     convert_in=_ENVIRONMENT,
     run_in=_ENVIRONMENT,
-    not_run="",
+    not_run="No machine reads such files.",
     dynamic=False,
 )
 
 
 def convert(job: ConvertJob) -> Artifact:
-    """No artifact: the process ends, or never does."""
-    way = job.recipe.precision
-    (Path(job.out) / f"{job.stem}.broken").write_bytes(b"half an artifact")
+    """An artifact, or none: the process ends, or never does."""
+    way, path = job.recipe.precision, Path(job.out) / f"{job.stem}.broken"
+    path.write_bytes(b"half an artifact")
+    if way == "fine":
+        return Artifact(
+            file=path.name, sha256=digest.of_file(path), bytes=path.stat().st_size, format="broken",
+            signature=job.signature, versions={},
+        )  # fmt: skip
     if way == "segfault":
         ctypes.string_at(0)
     elif way == "abort":

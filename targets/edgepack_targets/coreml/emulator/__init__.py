@@ -1,0 +1,1 @@
+"""Evaluates Core ML programs where there is no Core ML, with torch as the engine."""
