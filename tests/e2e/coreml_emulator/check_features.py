@@ -222,9 +222,10 @@ class Checks:
             m: float(np.abs(next(iter(made.values())) - np.array(states)).max())
             for m, made in found.items()
         }
-        assert wrong["fp32"] < 1e-5, wrong
-        assert wrong["exact"] < 2**-11 + 1e-5, wrong
-        assert 2 * wrong["exact"] < wrong["fp16-accumulate"] < 2**-6, wrong
+        once = 2**-12 + 1e-5  # the one rounding of a result below 1
+        assert wrong["fp32"] < once, wrong
+        assert wrong["exact"] < once, wrong
+        assert 1.5 * once < wrong["fp16-accumulate"] < 2**-6, wrong
 
     def other_types(self) -> None:
         for name, told in (
