@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # pip's find-links may hold PyTorch's CPU wheel; uv reads its own setting.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
-.PHONY: demo test setup app-tools check unit lock schemas bench kill-test sample-apps clean
+.PHONY: demo test setup app-tools check unit lock schemas bench kill-test conformance sample-apps clean
 
 demo: setup
 	$(BIN)/edgepack build sample_apps/vision
@@ -57,3 +57,7 @@ kill-test: setup
 # Builds the samples and keeps the sources of their apps, as a unit test wants them.
 sample-apps: setup
 	$(BIN)/python .ci/sample_apps.py
+
+# Apple's own tests on the Core ML emulator, for hours; it goes on where it was interrupted.
+conformance: setup
+	$(BIN)/python tests/conformance/run.py --sample 0 --write tests/conformance/RESULTS.md

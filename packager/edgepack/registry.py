@@ -125,6 +125,17 @@ def code_digest(folder: Path) -> str:
     return digest.of_value(sorted((name, digest.of_file(f)) for name, f in files.items()))
 
 
+def running_digest(registered: Registered) -> str:
+    """Digest of the code that `run` of a target uses: its own folder's and what it borrows."""
+    folders = [registered.folder]
+    for name in registered.target.borrows:
+        spec = importlib.util.find_spec(name)
+        assert spec is not None
+        assert spec.origin is not None
+        folders.append(Path(spec.origin).parent)
+    return digest.of_value([code_digest(folder) for folder in folders])
+
+
 @cache
 def tree_digest(folder: Path) -> str:
     """Digest of every file in a folder of ours, compiled Python left out."""

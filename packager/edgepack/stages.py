@@ -331,7 +331,7 @@ def run(
     parts = {
         "artifact": artifact.sha256, "signature": artifact.signature,
         "samples": samples.meta.files, "environment": environment.digest, "options": options,
-        "trace": trace, "code": registry.code_digest(registered.folder),
+        "trace": trace, "code": registry.running_digest(registered),
     }  # fmt: skip
     return stage(b, "run", label, parts, make)
 

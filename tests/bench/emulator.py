@@ -3,10 +3,10 @@
 In the Core ML environment on Linux, with edgepack and edgepack_targets on PYTHONPATH. Both run the same float32
 model on the same input, in turns, on one thread and on two. Load time and memory are those of fresh processes.
 
-Memory is what the process gains over its baseline, taken after the same model was loaded, run and deleted
-once: libraries and their code are in it by then. For torch it is the size of the weights plus the peak of
-a run over what is resident before it; what `torch.export` needs to load counts for nothing. For the emulator
-it is the highest peak of loading and running.
+Memory is what is resident. Of torch it is the size of the weights plus what a run adds at its peak to what
+is there before it; what `torch.export` needs to load does not count. Of the emulator it is the highest peak
+of loading and running, less what is there once the same model was loaded, run and deleted: libraries and
+their code. Large blocks are mapped one by one, so that none is held back after it was freed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -109,7 +110,8 @@ def memory_of_emulator(exported: Path, package: Path) -> dict[str, float]:
 def alone(which: str, exported: Path, package: Path) -> dict[str, float]:
     """The memory of one of the two, measured in a process of its own."""
     argv = [sys.executable, __file__, str(exported), str(package), which]
-    done = subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True)
+    unheld = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(64 * KB)}
+    done = subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True, env=unheld)
     found: dict[str, float] = json.loads(done.stdout)
     return found
 

@@ -52,8 +52,9 @@ class Record:
 class Expected:
     """Failures with a reason. tests: ids, `*` for any text; `#` and a suite's name after it for that suite alone.
 
-    kind: "macos", what newer systems than the test was written for do; "test", a defect of the test;
-    "converter", a defect of coremltools; "undefined", a value that no document defines.
+    kind: "core-ml", what Core ML does and the emulator leaves out; "test", a defect of the test, or a
+    setting it was not written for; "converter", a defect of coremltools; "undefined", a value that no
+    document defines.
     """
 
     tests: tuple[str, ...]

@@ -1,7 +1,7 @@
 """A pytest plugin that runs coremltools' own tests against the emulator and records what happens.
 
 Loaded with `-p replay` inside the conformance environment, by `run.py`. EDGEPACK_REPLAY names a JSON file:
-{"tests": ids to run or null for all, "keep": text an id must hold, "records": file to append to,
+{"tests": ids to run or null for all, "keep", "drop": see `suites.Suite`, "records": file to append to,
 "listing": file for what was found, or "", "emulator": digest to record}. A record is a line of JSON:
 
     id, emulator
@@ -34,7 +34,7 @@ import pytest  # noqa: E402
 import torch  # noqa: E402
 
 _LONGEST_REASON = 400
-_NEVER = re.compile(r"neuralnetwork|NOTSET\]$")
+_NEVER = r"neuralnetwork|NOTSET\]$"
 torch.set_num_threads(1)
 
 
@@ -43,7 +43,8 @@ class Replay:
 
     def __init__(self, asked: dict[str, Any]) -> None:
         self.tests = None if asked["tests"] is None else set(asked["tests"])
-        self.keep = asked["keep"]
+        self.keep = re.compile(asked["keep"])
+        self.drop = re.compile("|".join(filter(None, [_NEVER, asked["drop"]])))
         self.records = Path(asked["records"])
         self.listing = asked["listing"]
         self.emulator = asked["emulator"]
@@ -72,11 +73,13 @@ class Replay:
         one another, which pytest skips under a name that varies.
         """
         stand_in.correct()
-        fitting = [i for i in items if self.keep in i.nodeid and not _NEVER.search(i.nodeid)]
+        fitting = [
+            i for i in items if self.keep.search(i.nodeid) and not self.drop.search(i.nodeid)
+        ]
         if self.listing:
-            found = {"tests": [i.nodeid for i in fitting], "uncollected": self.uncollected}
+            found = {"tests": [name_of(i) for i in fitting], "uncollected": self.uncollected}
             Path(self.listing).write_text(json.dumps(found), encoding="utf-8")
-        kept = [i for i in fitting if self.tests is None or i.nodeid in self.tests]
+        kept = [i for i in fitting if self.tests is None or name_of(i) in self.tests]
         left = {id(item) for item in kept}
         config.hook.pytest_deselected(items=[item for item in items if id(item) not in left])
         items[:] = kept
@@ -84,11 +87,12 @@ class Replay:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         """A record, begun and ended on disk: what kills the process leaves its name behind."""
-        self._write({"id": item.nodeid, "outcome": "begun"})
+        name = name_of(item)
+        self._write({"id": name, "outcome": "begun"})
         stand_in.seen.clear()
-        seed(item.nodeid)
+        seed(name)
         self.record = {
-            "id": item.nodeid, "emulator": self.emulator, "outcome": "passed", "reason": "", "where": "",
+            "id": name, "emulator": self.emulator, "outcome": "passed", "reason": "", "where": "",
         }  # fmt: skip
         self.started = time.monotonic()
         try:
@@ -122,6 +126,11 @@ class Replay:
     def _write(self, record: dict[str, Any]) -> None:
         with self.records.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
+
+
+def name_of(item: pytest.Item) -> str:
+    """A test's id, without the addresses of functions among its parameters."""
+    return re.sub(r" at 0x[0-9a-f]+", "", item.nodeid)
 
 
 def seed(text: str) -> None:

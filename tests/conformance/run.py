@@ -28,6 +28,7 @@ from suites import ENVIRONMENT, SUITES, Suite, sampled  # noqa: E402
 from edgepack import envs  # noqa: E402
 
 _PROGRESS_SECONDS = 15
+_QUICK = 3.0
 
 
 def main(argv: Sequence[str]) -> int:
@@ -52,13 +53,16 @@ def main(argv: Sequence[str]) -> int:
             found = records.read(bench.records_of(suite), suite.name)
         chosen_records = [found[test] for test in chosen if test in found]
         results.append(
-            table.Result(suite, len(all_tests), uncollected, tuple(chosen_records), expected)
+            table.Result(
+                suite, len(all_tests), uncollected, tuple(chosen_records), expected, bool(fixed)
+            )
         )
     say(table.summary(results))
     if asked.write:
         asked.write.write_text(table.markdown(results), encoding="utf-8")
     if asked.write_sample:
-        asked.write_sample.write_text(_sample(results, asked.sample), encoding="utf-8")
+        suites = [result.suite for result in results if result.suite.fixed]
+        asked.write_sample.write_text(_sample(bench, suites), encoding="utf-8")
     return 0 if all(result.meets_bar for result in results) else 1
 
 
@@ -108,14 +112,18 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     add("--stop", action="store_true", help="run nothing, only judge what is recorded")
     add("--results", type=Path, help="folder of records; one in edgepack's cache if not given")
     add("--write", type=Path, help="write the tables to this Markdown file")
-    add("--write-sample", type=Path, help="write --sample tests that passed, for --tests")
+    add(
+        "--write-sample",
+        type=Path,
+        help="write a fixed sample of what passed to this file, for --tests",
+    )
     return parser.parse_args(argv)
 
 
 def _chosen(suite: Suite, tests: list[str], asked: argparse.Namespace) -> list[str]:
+    if asked.tests:
+        return tests
     number = suite.sample if asked.sample is None else asked.sample
-    if asked.tests or asked.write_sample:
-        number = 0 if asked.sample is None else suite.sample
     return sampled([test for test in tests if asked.only in test], number)
 
 
@@ -143,14 +151,17 @@ def _fixed(path: Path) -> dict[str, list[str]]:
     return tests
 
 
-def _sample(results: Sequence[table.Result], number: int) -> str:
-    """A fixed sample of the tests that predicted and passed quickly."""
+def _sample(bench: workers.Bench, suites: Sequence[Suite]) -> str:
+    """A fixed sample of the recorded tests that predicted and passed quickly, for --tests."""
     lines = []
-    for result in results:
+    for suite in suites:
+        found = records.read(bench.records_of(suite), suite.name).values()
         quick = [
-            r.id for r in result.records if r.outcome == "passed" and r.counts and r.seconds < 2
+            r.id
+            for r in found
+            if r.outcome == "passed" and r.counts and r.seconds < _QUICK and r.id.isprintable()
         ]
-        lines += [f"{result.suite.name} {test}\n" for test in sampled(quick, number)]
+        lines += [f"{suite.name} {test}\n" for test in sampled(sorted(quick), suite.fixed)]
     return "".join(lines)
 
 

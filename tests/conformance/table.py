@@ -9,16 +9,22 @@ from dataclasses import dataclass
 from records import Expected, Record, reason_of
 from suites import Suite, function_of
 
+from edgepack_targets.coreml.emulator import coverage
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A suite's records. tests: how many there are in all. uncollected: modules without tests, and why."""
+    """A suite's records. tests: how many there are in all. uncollected: modules without tests, and why.
+
+    whole: whether every test was chosen because it predicts.
+    """
 
     suite: Suite
     tests: int
     uncollected: dict[str, str]
     records: tuple[Record, ...]
     expected: tuple[Expected, ...]
+    whole: bool = False
 
     @property
     def counted(self) -> list[Record]:
@@ -43,7 +49,9 @@ class Result:
 
     @property
     def meets_bar(self) -> bool:
-        """Whether enough passed, and every miss has its reason."""
+        """Whether enough passed, every miss has its reason, and none fell silent that ought to predict."""
+        if self.whole and len(self.counted) < self.tests:
+            return False
         if self.suite.bar is None:
             return True
         return self.share >= self.suite.bar and not self.unexplained
@@ -161,15 +169,20 @@ def _by_operator(results: Sequence[Result]) -> str:
             if record.missed:
                 tally = other if record.id in unexplained else explained
             tally.update(record.operators)
+    since = {
+        name: ios
+        for ios in reversed(coverage.SYSTEMS)
+        for name in coverage.existing(ios) - {"const"}
+    }
     rows = [
         "## By operator\n",
         "Tests whose programs hold the operator. A failure counts for every operator of its program.\n",
-        "| operator | passed | expected failures | other failures |",
-        "|---|---:|---:|---:|",
+        "| operator | since iOS | passed | expected failures | other failures |",
+        "|---|---:|---:|---:|---:|",
     ]
     rows += [
-        f"| {name} | {passed[name]} | {explained[name] or ''} | {other[name] or ''} |"
-        for name in sorted(passed | explained | other)
+        f"| {name} | {since.get(name, '')} | {passed[name]} | {explained[name] or ''} | {other[name] or ''} |"
+        for name in sorted({*since, *passed, *explained, *other})
     ]
     return "\n".join(rows) + "\n"
 

@@ -21,7 +21,7 @@ from edgepack.wire import digest
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 EMULATOR = ROOT / "targets" / "edgepack_targets" / "coreml" / "emulator"
-_BATCH = 250
+_BATCH = 500
 _TEST_SECONDS = 300
 _NO_TESTS = 5  # pytest's exit code
 
@@ -126,7 +126,10 @@ def _pytest(
 ) -> tuple[int, str]:  # fmt: skip
     """Run pytest over coremltools' tests; its exit code, and what it said."""
     request = scratch / "asked.json"
-    request.write_text(json.dumps({"keep": suite.keep, "emulator": "", **asked}), encoding="utf-8")
+    request.write_text(
+        json.dumps({"keep": suite.keep, "drop": suite.drop, "emulator": "", **asked}),
+        encoding="utf-8",
+    )
     (scratch / "tmp").mkdir()
     paths = [str(HERE), str(ROOT / "packager"), str(ROOT / "targets")]
     environment = {

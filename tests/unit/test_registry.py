@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,24 @@ def test_the_digest_of_code_sees_every_file_and_where_it_lies(tmp_path: Path) ->
     (tmp_path / "base" / "notes.txt").write_text("x")
     shutil.copytree(tmp_path / "base", tmp_path / "copy")
     assert registry.code_digest(tmp_path / "copy") == base
+
+
+def test_code_that_a_run_borrows_counts_as_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("lent_before", "lent_after"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(f"SAID = {name!r}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    own = registry.targets()["litert"]
+
+    def digest_with(*lent: str) -> str:
+        return registry.running_digest(replace(own, target=replace(own.target, borrows=lent)))
+
+    digests = [digest_with(), digest_with("lent_before"), digest_with("lent_after")]
+    assert len(set(digests)) == 3
+    emulator = "edgepack_targets.coreml.emulator"
+    assert registry.targets()["executorch"].target.borrows == (emulator,)
 
 
 def test_targets_are_plain_values() -> None:

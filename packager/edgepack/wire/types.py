@@ -393,6 +393,7 @@ class Target:
     not_run: why nothing here can run its artifacts; "" when `run` can.
     traces: whether `run` can write down the result of every operation.
     reads: suffixes besides `suffix` that `run` and `inspect` can read.
+    borrows: packages outside the target's own folder whose code `run` uses: a change there repeats a run.
     dynamic: whether it can keep symbolic axes.
     preload: modules `convert` needs, imported ahead of its job while another job still runs.
     doctor: precision of the tiny conversion that proves the target.
@@ -411,5 +412,6 @@ class Target:
     dynamic: bool
     traces: bool = False
     reads: tuple[str, ...] = ()
+    borrows: tuple[str, ...] = ()
     preload: tuple[str, ...] = ()
     options: tuple[Option, ...] = ()

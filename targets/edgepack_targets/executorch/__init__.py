@@ -39,6 +39,7 @@ TARGET = Target(
     run_in=_ENVIRONMENT,
     not_run="",
     dynamic=True,
+    borrows=("edgepack_targets.coreml.emulator",),
     preload=(
         "torch",
         "executorch.exir",

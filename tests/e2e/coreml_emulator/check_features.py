@@ -203,6 +203,30 @@ class Checks:
         assert code == "E508"
         assert "double, square" in text
 
+    def recurrent_layers_in_three_ways(self) -> None:
+        """Half precision from step to step is another thing than one rounding of the result."""
+        x = RANDOM.normal(size=(40, 1, 48)).astype(np.float16).astype(np.float32)
+        with np.load(self.folder / "recurrent.npz") as found:
+            weights = {name: found[name].astype(np.float64) for name in found.files}
+        h = c = np.zeros((1, 24))
+        states = []
+        for step in x:
+            gates = step @ weights["weight_ih"].T + h @ weights["weight_hh"].T + weights["bias"]
+            i, f, o, z = np.split(gates, 4, axis=-1)
+            c = c / (1 + np.exp(-f)) + np.tanh(z) / (1 + np.exp(-i))
+            h = np.tanh(c) / (1 + np.exp(-o))
+            states.append(h)
+        modes = ("fp32", "exact", "fp16-accumulate")
+        found = {m: self.open("recurrent", mode=m).predict({"x": x}) for m in modes}
+        wrong = {
+            m: float(np.abs(next(iter(made.values())) - np.array(states)).max())
+            for m, made in found.items()
+        }
+        once = 2**-12 + 1e-5  # the one rounding of a result below 1
+        assert wrong["fp32"] < once, wrong
+        assert wrong["exact"] < once, wrong
+        assert 1.5 * once < wrong["fp16-accumulate"] < 2**-6, wrong
+
     def other_types(self) -> None:
         for name, told in (
             ("network", "type neuralNetwork"), ("trees", "type treeEnsembleRegressor"),

@@ -246,6 +246,29 @@ def compressed() -> Any:
     )
 
 
+def recurrent() -> Any:
+    """states (40, 1, 24) of an LSTM in half precision, x of (40, 1, 48); its weights beside it."""
+    random = np.random.default_rng(11)
+    weights = {
+        "weight_ih": random.normal(size=(96, 48)) / 6, "weight_hh": random.normal(size=(96, 24)) / 4,
+        "bias": random.normal(size=96) / 4,
+    }  # fmt: skip
+    weights = {name: array.astype(np.float16) for name, array in weights.items()}
+    np.savez(Path(sys.argv[1]) / "recurrent.npz", **weights)
+
+    @Builder.program(
+        input_specs=[Builder.TensorSpec((40, 1, 48), dtype=types.fp16)],
+        opset_version=ct.target.iOS17,
+    )
+    def program(x):
+        zeros = np.zeros((1, 24), np.float16)
+        return Builder.lstm(
+            x=x, initial_h=zeros, initial_c=zeros, output_sequence=True, name="states", **weights
+        )[0]
+
+    return convert(program, compute_precision=ct.precision.FLOAT16)
+
+
 def functions(out: Path) -> None:
     """The functions "double" (y = 2x) and "square" (y = x * x, the default) on x (2,)."""
 
@@ -288,7 +311,7 @@ MODELS: dict[str, Callable[[], Any]] = {
     f.__name__: f
     for f in (
         ranged, listed, optional, dtypes, images, sized_images, ranged_images, classifier, numbered,
-        stateful, looping, plain, compressed,
+        stateful, looping, plain, compressed, recurrent,
     )
 }  # fmt: skip
 

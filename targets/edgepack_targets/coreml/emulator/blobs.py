@@ -44,11 +44,22 @@ _PARTS = {"int4": 4, "uint1": 1, "uint2": 2, "uint3": 3, "uint4": 4, "uint6": 6}
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """Values in a weights file. name: their data type; bits: how many of the data's are values."""
+    """Values in a weights file. name: their data type; bits: how many of the data's are values.
+
+    file, start: what maps the data, and where in it they begin.
+    """
 
     name: str
     data: memoryview
     bits: int
+    file: mmap.mmap
+    start: int
+
+    def release(self) -> None:
+        """Give back the memory of what was read; whoever asks again reads the file again."""
+        if len(self.data) and hasattr(mmap, "MADV_DONTNEED"):
+            first = self.start // mmap.PAGESIZE * mmap.PAGESIZE
+            self.file.madvise(mmap.MADV_DONTNEED, first, self.start - first + len(self.data))
 
 
 class Weights:
@@ -57,7 +68,7 @@ class Weights:
     def __init__(self, folder: Path) -> None:
         """folder: what "@model_path" stands for."""
         self._folder = folder
-        self._mapped: dict[str, memoryview] = {}
+        self._mapped: dict[str, mmap.mmap] = {}
 
     def blob(self, name: str, offset: int) -> Blob:
         """The blob whose record lies at `offset` of file `name`. Raises E202 if none lies there whole."""
@@ -73,14 +84,15 @@ class Weights:
         unused = padding if stored in _PARTS else 0
         if start + size > len(data) or unused > size * _BYTE:
             raise errors.malformed(f"{short} ends before the end of the weights at {offset}")
-        return Blob(stored, data[start : start + size], size * _BYTE - unused)
+        found = memoryview(data)[start : start + size]
+        return Blob(stored, found, size * _BYTE - unused, data, start)
 
-    def _file(self, name: str) -> memoryview:
+    def _file(self, name: str) -> mmap.mmap:
         if name not in self._mapped:
             path = inside(self._folder, name.removeprefix(PREFIX))
             try:
                 with path.open("rb") as file:
-                    data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+                    data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
             except (OSError, ValueError) as error:
                 raise errors.malformed(f"{path.name} cannot be read", why=str(error)) from error
             if len(data) < _HEADER.size or _HEADER.unpack_from(data)[1] != _VERSION:

@@ -6,8 +6,8 @@ half precision on the Neural Engine or in single precision on the CPU. Three rea
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
 
 import torch
 
@@ -24,6 +24,8 @@ BLOCK = 32
 """Products summed in single precision before a partial sum is rounded, in fp16-accumulate."""
 
 Rounding = Callable[[torch.Tensor], torch.Tensor]
+_AT_ONCE = 2**18
+"""Values rounded in place at a time, so few that they stay in the processor's cache."""
 
 
 def rounding(kind: Kind, mode: Mode, *, moved: bool) -> Rounding | None:
@@ -43,6 +45,32 @@ def rounding(kind: Kind, mode: Mode, *, moved: bool) -> Rounding | None:
 def to_half(values: torch.Tensor) -> torch.Tensor:
     """Values rounded to half precision, as float32; beyond 65504 they are infinite."""
     return values.half().float()
+
+
+def rounded(result: torch.Tensor, how: Rounding, made_from: Iterable[Any]) -> torch.Tensor:
+    """A result brought to its kind; a large one in place, if none of what it was made from lies there."""
+    if how is not to_half or result.numel() <= _AT_ONCE or not result.is_floating_point():
+        return how(result)
+    if not result.is_contiguous() or _lies_in(result.untyped_storage().data_ptr(), made_from):
+        return how(result)
+    return halve(result)
+
+
+def halve(values: torch.Tensor) -> torch.Tensor:
+    """The same contiguous tensor, its values rounded to half precision."""
+    for some in values.view(-1).split(_AT_ONCE):
+        some.copy_(some.half())
+    return values
+
+
+def _lies_in(place: int, values: Iterable[Any]) -> bool:
+    """Whether a tensor among values, or in tuples and lists of them, has its storage at `place`."""
+    return any(
+        value.untyped_storage().data_ptr() == place
+        if isinstance(value, torch.Tensor)
+        else isinstance(value, tuple | list) and _lies_in(place, value)
+        for value in values
+    )
 
 
 def to_bfloat(values: torch.Tensor) -> torch.Tensor:

@@ -314,7 +314,7 @@ def call(step: Step, slots: list[Any], watch: Watch | None = None) -> tuple[Any,
     if not isinstance(results, tuple):
         results = (results,)
     return tuple(
-        result if finish is None else _finished(result, finish, step.site)
+        result if finish is None else _finished(result, finish, step.site, arguments)
         for result, finish in zip(results, step.finishes, strict=False)
     )
 
@@ -328,11 +328,11 @@ def resolved(value: Any, slots: list[Any]) -> Any:
     return value
 
 
-def _finished(result: Any, finish: Finish, site: Site) -> Any:
+def _finished(result: Any, finish: Finish, site: Site, made_from: dict[str, Any]) -> Any:
     if not isinstance(result, torch.Tensor):
         return result
     if finish.rounding is not None:
-        result = finish.rounding(result)
+        result = precision.rounded(result, finish.rounding, made_from.values())
     if result.dtype is not finish.carrier:
         result = result.to(finish.carrier)
     if finish.shape is not None and result.shape != finish.shape:

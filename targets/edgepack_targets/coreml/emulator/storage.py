@@ -39,7 +39,10 @@ class Storage:
                 f"weights at {offset} of {name} have another size",
                 why=f"{blob.bits} bits are not {math.prod(shape)} values of {kind.name}",
             )
-        return decoded(blob.data, kind, shape)
+        values = decoded(blob.data, kind, shape)
+        if kind.name != "fp32":  # which may lie in the file itself
+            blob.release()
+        return values
 
 
 def decoded(data: memoryview | bytes, kind: Kind, shape: tuple[int, ...]) -> torch.Tensor:

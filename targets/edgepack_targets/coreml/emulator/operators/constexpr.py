@@ -16,6 +16,7 @@ from edgepack_targets.coreml.emulator import blobs, errors
 from edgepack_targets.coreml.emulator.kinds import Kind
 from edgepack_targets.coreml.emulator.operators.quantization import along
 from edgepack_targets.coreml.emulator.operators.registry import Ints, Site, Tensor, operator
+from edgepack_targets.coreml.emulator.precision import halve
 
 _AT_ONCE = 2**20
 """Weights for which wide indices are made at a time."""
@@ -134,10 +135,7 @@ def _shifted_and_scaled(
 
 def _stored(values: Tensor, kind: Kind | None) -> Tensor:
     """Rounded in place, if they are declared fp16."""
-    if kind is not None and kind.name == "fp16":
-        for some in values.view(-1).split(_AT_ONCE):
-            some.copy_(some.half())
-    return values
+    return halve(values) if kind is not None and kind.name == "fp16" else values
 
 
 def _unpacked(packed: Tensor, bits: int, shape: Ints) -> Tensor:

@@ -3,7 +3,7 @@
 Sequences are (steps, batch, values). With direction "reverse" the steps are read from the last to the
 first and results stand in the order in which they were made; only the backward half of a bidirectional
 layer is put back into the order of its input. Without output_sequence the first result is the last
-step's alone.
+step's alone. In fp16-accumulate, products and what goes from step to step are held in half precision.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from dataclasses import dataclass
 import torch
 
 from edgepack_targets.coreml.emulator import errors
-from edgepack_targets.coreml.emulator.operators.registry import Tensor, operator
+from edgepack_targets.coreml.emulator.operators.linear import multiplied
+from edgepack_targets.coreml.emulator.operators.registry import Site, Tensor, operator
+from edgepack_targets.coreml.emulator.precision import to_half
 
 _Activation = Callable[[Tensor], Tensor]
+_Product = Callable[[Tensor, Tensor], Tensor]
 
 
 def _hard_sigmoid(x: Tensor) -> Tensor:
@@ -43,6 +46,7 @@ _ACTIVATIONS: dict[str, _Activation] = {
 
 @operator("rnn")
 def rnn(
+    site: Site,
     x: Tensor,
     initial_h: Tensor,
     weight_ih: Tensor,
@@ -55,15 +59,17 @@ def rnn(
     """`h` = activation(x · weight_ih + h · weight_hh + bias), step by step."""
     act = _activation(activation)
     weights = weight_hh.T
+    product, kept = _arithmetic(site.in_half)
     h, made = initial_h, []
-    for given in _projected(x, weight_ih, bias, direction):
-        h = act(torch.addmm(given, h, weights))
+    for given in _projected(x, weight_ih, bias, direction, product):
+        h = kept(act(given + product(h, weights)))
         made.append(h)
     return _sequence(made, h, output_sequence), h
 
 
 @operator("gru")
 def gru(
+    site: Site,
     x: Tensor,
     initial_h: Tensor,
     weight_ih: Tensor,
@@ -85,13 +91,15 @@ def gru(
     size = weight_hh.shape[1]
     by_r, by_o, by_z = (part.T for part in weight_hh.split(size))
     of_r, of_o, of_z = (0, 0, 0) if bias is None else bias.split(size)
+    product, kept = _arithmetic(site.in_half)
     h, made = initial_h, []
-    for given in _projected(x, weight_ih, input_bias, direction):
+    for given in _projected(x, weight_ih, input_bias, direction, product):
         x_r, x_o, x_z = given.split(size, -1)
-        r = gate(x_r + h @ by_r + of_r)
-        z = gate(x_z + h @ by_z + of_z)
-        o = act(x_o + (r * (h @ by_o + of_o) if reset_after else (r * h) @ by_o + of_o))
-        h = (1 - z) * o + z * h
+        r = gate(x_r + product(h, by_r) + of_r)
+        z = gate(x_z + product(h, by_z) + of_z)
+        reset = r * (product(h, by_o) + of_o) if reset_after else product(r * h, by_o) + of_o
+        o = act(x_o + reset)
+        h = kept((1 - z) * o + z * h)
         made.append(h)
     return _sequence(made, h, output_sequence), h
 
@@ -104,16 +112,17 @@ class _Cell:
     cell: _Activation
     output: _Activation
     clip: float | None
+    in_half: bool
 
 
-_PLAIN = _Cell(torch.sigmoid, torch.tanh, torch.tanh, None)
+_PLAIN = _Cell(torch.sigmoid, torch.tanh, torch.tanh, None, in_half=False)
 _LONG = 8
 """Steps from which putting the weights in torch's order is worth its time."""
 
 
 @operator("lstm")
 def lstm(
-    x: Tensor, initial_h: Tensor, initial_c: Tensor, weight_ih: Tensor, weight_hh: Tensor,
+    site: Site, x: Tensor, initial_h: Tensor, initial_c: Tensor, weight_ih: Tensor, weight_hh: Tensor,
     bias: Tensor | None = None, peephole: Tensor | None = None, weight_ih_back: Tensor | None = None,
     weight_hh_back: Tensor | None = None, bias_back: Tensor | None = None,
     peephole_back: Tensor | None = None, direction: str = "forward", output_sequence: bool = False,
@@ -130,7 +139,11 @@ def lstm(
         _activation(cell_activation),
         _activation(activation),
         clip,
+        site.in_half,
     )
+    # The converter gives packed sequences a state of more rows than the batch has; the first are meant
+    # (coremltools 9.0, frontend/torch/test/test_torch_ops.py, TestLSTMWithPackedSequence).
+    initial_h, initial_c = initial_h[: x.shape[1]], initial_c[: x.shape[1]]
     forward = (weight_ih, weight_hh, bias, peephole)
     if direction not in (*_DIRECTIONS, "bidirectional"):
         raise errors.unsupported(f"direction {direction!r} of recurrent layers")
@@ -162,18 +175,20 @@ def _directed(
     if cell == _PLAIN and peephole is None and len(x) >= _LONG:
         return _fused(x, h, c, weights, direction)
     by_h = weight_hh.T
+    product, kept = _arithmetic(cell.in_half)
     made = []
-    for given in _projected(x, weight_ih, bias, direction):
-        i, f, o, z = torch.addmm(given, h, by_h).split(size, -1)
+    for given in _projected(x, weight_ih, bias, direction, product):
+        i, f, o, z = (given + product(h, by_h)).split(size, -1)
         if peephole is not None:
             of_i, of_f, of_o = peephole.split(size)
             i, f = i + of_i * c, f + of_f * c
         c = cell.gate(f) * c + cell.gate(i) * cell.cell(z)
         if cell.clip is not None:
             c = c.clamp(-cell.clip, cell.clip)
+        c = kept(c)
         if peephole is not None:
             o = o + of_o * c
-        h = cell.gate(o) * cell.output(c)
+        h = kept(cell.gate(o) * cell.output(c))
         made.append(h)
     return made, h, c
 
@@ -207,13 +222,19 @@ def _activation(name: str) -> _Activation:
     return found
 
 
+def _arithmetic(in_half: bool) -> tuple[_Product, _Activation]:
+    """The matrix product, and what becomes of a state before the next step."""
+    return (multiplied, to_half) if in_half else (torch.matmul, _linear)
+
+
 def _projected(
-    x: Tensor, weight: Tensor, bias: Tensor | None, direction: str
+    x: Tensor, weight: Tensor, bias: Tensor | None, direction: str, product: _Product
 ) -> tuple[Tensor, ...]:
     """What the input adds to the gates, step by step in the order of work."""
     if direction not in _DIRECTIONS:
         raise errors.unsupported(f"direction {direction!r} of recurrent layers")
-    steps = torch.nn.functional.linear(x, weight, bias).unbind(0)
+    made = product(x, weight.T)
+    steps = (made if bias is None else made + bias).unbind(0)
     return steps[::-1] if direction == "reverse" else steps
 
 
