@@ -1,7 +1,7 @@
 """Proof that each environment works: a tiny model through every target, converted and run.
 
-The model is made here as a Python file that needs nothing but torch, so that the proof goes the way a
-user's model goes: export, convert, run, compare.
+The model is a Python file that needs nothing but torch, so that the proof goes the way a user's model
+goes: export, convert, run, compare.
 """
 
 from __future__ import annotations
@@ -18,15 +18,8 @@ from edgepack import config, envs, pipeline, plan, registry
 from edgepack.console import Console
 from edgepack.errors import EdgepackError
 
-TINY_MODEL = """\
-import torch
-
-
-def make() -> torch.nn.Module:
-    torch.manual_seed(0)
-    layers = [torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 5)]
-    return torch.nn.Sequential(*layers).eval()
-"""
+TINY_MODEL = "tiny.py"
+"""Beside the code that exports models: it runs in their Python, not in this one."""
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -46,7 +39,7 @@ def examine(names: tuple[str, ...], console: Console) -> list[Finding]:
     wanted = {registry.find(n).target.name for n in names} if names else set(registry.targets())
     folder = envs.cache_folder() / "doctor"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "tiny.py").write_text(TINY_MODEL, encoding="utf-8")
+    shutil.copyfile(registry.environment_of_sources()[1] / TINY_MODEL, folder / TINY_MODEL)
     return [_examine(name, folder, console) for name in registry.targets() if name in wanted]
 
 

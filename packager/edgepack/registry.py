@@ -109,11 +109,16 @@ def packages(module: str) -> dict[str, str]:
     """Packages a worker must mount to import `module`: name to folder, ours first as others import it."""
     mounted = {}
     for name in dict.fromkeys(("edgepack_targets", module.partition(".")[0])):
-        spec = importlib.util.find_spec(name)
-        assert spec is not None
-        assert spec.origin is not None
-        mounted[name] = str(Path(spec.origin).parent)
+        mounted[name] = str(_folder_of(name))
     return mounted
+
+
+def _folder_of(package: str) -> Path:
+    """Where a package lies."""
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
 
 
 @cache
@@ -127,12 +132,7 @@ def code_digest(folder: Path) -> str:
 
 def running_digest(registered: Registered) -> str:
     """Digest of the code that `run` of a target uses: its own folder's and what it borrows."""
-    folders = [registered.folder]
-    for name in registered.target.borrows:
-        spec = importlib.util.find_spec(name)
-        assert spec is not None
-        assert spec.origin is not None
-        folders.append(Path(spec.origin).parent)
+    folders = [registered.folder, *map(_folder_of, registered.target.borrows)]
     return digest.of_value([code_digest(folder) for folder in folders])
 
 

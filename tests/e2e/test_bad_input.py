@@ -241,8 +241,9 @@ def test_after_a_failure_the_next_good_build_succeeds(
 
 
 def test_a_full_disk_is_an_error_of_ours_and_loses_nothing(
-    edgepack: Callable[..., Any], project: Path, small_disk: Path
+    edgepack: Callable[..., Any], project: Path, disk: Callable[[str], Path]
 ) -> None:
+    small_disk = disk("1m")
     build = ("build", "factories.py:small", *LITERT, *IMAGE)
     kept = small_disk / "factories"
     kept.mkdir()
@@ -262,8 +263,13 @@ def test_a_full_disk_is_an_error_of_ours_and_loses_nothing(
 
 
 def test_a_read_only_disk_is_an_error_of_ours(
-    edgepack: Callable[..., Any], project: Path, read_only_disk: Path
+    edgepack: Callable[..., Any],
+    project: Path,
+    disk: Callable[[str], Path],
+    read_only: Callable[[Path], None],
 ) -> None:
+    read_only_disk = disk("1m")
+    read_only(read_only_disk)
     build = ("build", "factories.py:small", *LITERT, *IMAGE)
     done = edgepack(*build, "--dist", read_only_disk / "dist", cwd=project)
     assert done.code == 4, done.err
