@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgepack import app_names, generated, golden_cases
+from edgepack.contract.text import UNSHOWN
 from edgepack.errors import EdgepackError
 from edgepack.verdict import GOLDEN_CASES
 from edgepack.wire import digest
@@ -230,7 +231,7 @@ def _check_signature(signature: Signature, target: templates.Target) -> None:
 
 def _flaw(tensor: TensorSpec, target: templates.Target) -> str:
     """Why the app's runtime cannot take or give the tensor, "" if it can."""
-    if app_names.UNFIT.search(tensor.name) or not tensor.name:
+    if UNSHOWN.search(tensor.name) or not tensor.name:
         return "its name is empty or holds a character that cannot be written"
     if tensor.dtype not in target.dtypes:
         return f"it is {tensor.dtype}; the app's language has {', '.join(target.dtypes)}"

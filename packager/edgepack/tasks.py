@@ -7,7 +7,6 @@ names, sizes or tokens of any model.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgepack import media
+from edgepack import media, task_files
 from edgepack.config import Image, Input, suggestion
-from edgepack.contract import bytelevel, classes, sentencepiece, text
-from edgepack.contract.settings import ByteLevel, Carried, Classes, Frames, Generation, LogMel
+from edgepack.contract import classes, text
+from edgepack.contract.settings import (
+    ByteLevel,
+    Carried,
+    Classes,
+    Frames,
+    Generation,
+    LogMel,
+)
 from edgepack.errors import EdgepackError
 from edgepack.task_settings import Decoder, ImageClassification, Translation, Voice
 
@@ -28,9 +34,6 @@ if TYPE_CHECKING:
 
 LABELS = "labels.txt"
 VOCABULARY = "vocabulary.pieces"
-
-MOST_PIECES = 1 << 20
-"""No vocabulary comes near this; an id beyond it is a mistake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +77,11 @@ def check_files(settings: ImageClassification | Voice | Translation | None, fold
     """Raises what `prepare` raises for files alone, which needs no model."""
     match settings:
         case ImageClassification():
-            _labels(folder, settings)
+            task_files.labels(folder, settings)
         case Voice():
-            _vocabulary(folder, settings)
+            task_files.vocabulary(folder, settings)
         case Translation():
-            sentencepiece.convert(_read(folder, settings.tokenizer))
+            task_files.tokenizer(folder, settings)
 
 
 def _image_classification(
@@ -95,7 +98,7 @@ def _image_classification(
                 model.name, f"has {tensor.name!r} of {list(tensor.shape)}",
                 "an app classifies one photo at a time",
             )  # fmt: skip
-    labels = _labels(folder, settings)
+    labels = task_files.labels(folder, settings)
     classes.check_labels(labels, output.shape, settings.labels)
     shown = Classes(labels=LABELS, activation=settings.activation, top=settings.top)
     value = {
@@ -133,6 +136,11 @@ def _voice(settings: Voice, folder: Path, models: Mapping[str, Fitted]) -> Task:
         )  # fmt: skip
     (mel,) = _inputs(encoder, "a spectrogram")
     _check_mel(encoder, mel, features)
+    if speech.release > speech.threshold:
+        raise _misfit(
+            detector.name, f"begins speech at {speech.threshold:g} and ends it below {speech.release:g}",
+            "speech would end where it begins", "Set release to the threshold at most.",
+        )  # fmt: skip
     longest = speech.longest_ms + 2 * speech.pad_ms
     if not speech.longest_ms or longest * features.sample_rate > features.length * 1000:
         most = features.length * 1000 // features.sample_rate - 2 * speech.pad_ms
@@ -141,7 +149,9 @@ def _voice(settings: Voice, folder: Path, models: Mapping[str, Fitted]) -> Task:
             "what is beyond them would be left out of the text",
             f"Set longest_ms under [tasks.voice.speech], to {most} at most.",
         )  # fmt: skip
-    files = {VOCABULARY: _vocabulary(folder, settings)}
+    vocabulary = task_files.vocabulary(folder, settings)
+    pieces = len(text.read_pieces(vocabulary, VOCABULARY))
+    given = encoder.signature.outputs
     value = {
         "kind": "voice",
         "detector": {
@@ -157,11 +167,11 @@ def _voice(settings: Voice, folder: Path, models: Mapping[str, Fitted]) -> Task:
         "speech": msgspec.to_builtins(speech),
         "features": msgspec.to_builtins(features),
         "encoder": {"model": encoder.name, "input": mel.name},
-        "decoder": _decoder(settings.decoder, models, encoder.signature.outputs, settings.generation),
+        "decoder": _decoder(settings.decoder, models, given, settings.generation, pieces),
         "tokenizer": msgspec.to_builtins(ByteLevel(pieces=VOCABULARY)),
         "generation": msgspec.to_builtins(settings.generation),
     }  # fmt: skip
-    return Task(value, files)
+    return Task(value, {VOCABULARY: vocabulary})
 
 
 def _translation(settings: Translation, folder: Path, models: Mapping[str, Fitted]) -> Task:
@@ -169,9 +179,11 @@ def _translation(settings: Translation, folder: Path, models: Mapping[str, Fitte
     names = [settings.tokens, *([settings.mask] if settings.mask else [])]
     tokens, *masks = (_named(encoder, "input", encoder.signature.inputs, name) for name in names)
     others = [t.name for t in encoder.signature.inputs if t.name not in names]
-    length = _count(encoder, tokens)
-    if others or any(_count(encoder, mask) != length for mask in masks):
-        why = f"it takes {others[0]!r} as well" if others else "its mask has another size"
+    length = _row(encoder, tokens)
+    if others or len(set(names)) < len(names) or any(_row(encoder, m) != length for m in masks):
+        why = (
+            f"it takes {others[0]!r} as well" if others else "its mask is no row beside the tokens"
+        )
         raise _misfit(encoder.name, "cannot be fed with tokens alone", why)
     if tokens.dtype not in ("int32", "int64"):
         raise _misfit(encoder.name, f"takes tokens as {tokens.dtype}", "ids are int32 or int64")
@@ -180,8 +192,18 @@ def _translation(settings: Translation, folder: Path, models: Mapping[str, Fitte
         raise _misfit(
             encoder.name, f"takes {length} tokens", f"{fixed} are there before any of a text"
         )
-    tokenizer, files = sentencepiece.convert(_read(folder, settings.tokenizer))
+    tokenizer, files = task_files.tokenizer(folder, settings)
+    pieces = len(text.read_pieces(files[tokenizer.pieces], tokenizer.pieces))
     given = (*encoder.signature.outputs, *masks)
+    decoder = _decoder(settings.decoder, models, given, settings.generation, pieces)
+    largest = max((*settings.languages.values(), *settings.end, settings.filler))
+    logits = models[settings.decoder.model].signature.outputs
+    known = max(pieces, _row(encoder, _named(encoder, "output", logits, settings.decoder.logits)))
+    if largest >= known:
+        raise _misfit(
+            encoder.name, f"is given the token {largest}",
+            f"tokenizer and decoder know those up to {known - 1}",
+        )  # fmt: skip
     value = {
         "kind": "translation",
         "tokenizer": msgspec.to_builtins(tokenizer),
@@ -190,7 +212,7 @@ def _translation(settings: Translation, folder: Path, models: Mapping[str, Fitte
             "model": encoder.name, "tokens": tokens.name, "mask": settings.mask, "length": length,
             "filler": settings.filler, "end": list(settings.end),
         },
-        "decoder": _decoder(settings.decoder, models, given, settings.generation),
+        "decoder": decoder,
         "generation": msgspec.to_builtins(settings.generation),
     }  # fmt: skip
     return Task(value, files)
@@ -198,9 +220,9 @@ def _translation(settings: Translation, folder: Path, models: Mapping[str, Fitte
 
 def _decoder(
     settings: Decoder, models: Mapping[str, Fitted], given: Sequence[TensorSpec],
-    generation: Generation,
+    generation: Generation, pieces: int,
 ) -> dict[str, Any]:  # fmt: skip
-    """The decoder as apps call it. given: what the encoder has for it, by name."""
+    """The decoder as apps call it. given: what the encoder has for it, by name. pieces: of the vocabulary."""
     model = models[settings.model]
     carried = _carried(model, settings.carried)
     inputs, outputs = model.signature.inputs, model.signature.outputs
@@ -213,10 +235,19 @@ def _decoder(
             )  # fmt: skip
     logits = _named(model, "output", outputs, settings.logits)
     largest = max((*generation.start, generation.end))
-    if logits.dtype not in ("float32", "float16") or _count(model, logits) <= largest:
+    size = _row(model, logits)
+    if logits.dtype not in ("float32", "float16") or size <= largest:
         raise _misfit(
             model.name, f"gives {logits.name!r} as {logits.dtype} {list(logits.shape)}",
             f"logits are floats, one for each token, up to {largest} at least",
+        )  # fmt: skip
+    silent = {*generation.suppressed, generation.end}
+    nameless = [token for token in range(pieces, size) if token not in silent]
+    if nameless:
+        raise _misfit(
+            model.name, f"may write the token {nameless[0]}", f"the vocabulary has {pieces} pieces",
+            "Give the vocabulary of this model. Where its logits are only padded, list those tokens "
+            "under generation.suppressed.",
         )  # fmt: skip
     if generation.longest <= len(generation.start):
         raise _misfit(
@@ -303,6 +334,17 @@ def _count(model: Fitted, spec: TensorSpec) -> int:
     return math.prod(_sizes(model, spec))
 
 
+def _row(model: Fitted, spec: TensorSpec) -> int:
+    """How many numbers a tensor of one row holds. Raises E640 for several rows."""
+    if _count(model, spec) != _sizes(model, spec)[-1]:
+        raise _misfit(
+            model.name,
+            f"has {spec.name!r} of {list(spec.shape)}",
+            "an app handles one row at a time",
+        )
+    return _count(model, spec)
+
+
 def _form(spec: TensorSpec) -> tuple[object, ...]:
     """What two tensors have in common of which one may be fed as the other."""
     return spec.dtype, spec.shape, spec.quantization
@@ -315,6 +357,11 @@ def _check_mel(model: Fitted, spec: TensorSpec, features: LogMel) -> None:
     frames = span // features.hop + 1 - features.drop_last
     bands = features.bands or features.window // 2 + 1
     made = (bands, frames) if features.layout == "bands-first" else (frames, bands)
+    if features.bands and not features.low_hz < features.high_hz <= features.sample_rate / 2:
+        raise _misfit(
+            model.name, f"hears from {features.low_hz:g} to {features.high_hz:g} Hz",
+            f"bands lie between two frequencies, the higher of {features.sample_rate / 2:g} Hz at most",
+        )  # fmt: skip
     sizes = _sizes(model, spec)
     fits = sizes[-2:] == made and math.prod(sizes) == math.prod(made)
     if not features.length or spec.dtype != "float32" or not fits:
@@ -330,66 +377,3 @@ def _misfit(model: str, what: str, why: str, help: str = "") -> EdgepackError:  
         "E640", f"model {model!r} {what}", why=why[0].upper() + why[1:] + ".",
         help=help or "Change the settings under [tasks], or the model.",
     )  # fmt: skip
-
-
-# --- files ---------------------------------------------------------------------------------------
-
-
-def _read(folder: Path, name: str) -> bytes:
-    """A file that the settings name. Raises E201."""
-    try:
-        return (folder / name).read_bytes()
-    except (OSError, ValueError) as error:
-        raise EdgepackError(
-            "E201", f"{folder / name} cannot be read", why=str(error),
-            help="Paths under [tasks] start from the folder of edgepack.toml.",
-        ) from error  # fmt: skip
-
-
-def _labels(folder: Path, settings: ImageClassification) -> list[str]:
-    """Names of the classes. Raises E201, E629."""
-    return classes.read_labels(_read(folder, settings.labels), settings.labels)
-
-
-def _vocabulary(folder: Path, settings: Voice) -> bytes:
-    """The file of the decoder's byte-level pieces. Raises E201, E624, E625."""
-    name = settings.vocabulary
-    data = _read(folder, name)
-    try:
-        words = data.decode("utf-8-sig")
-        pieces = _pieces(json.loads(words)) if name.endswith(".json") else _lines(words)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EdgepackError(
-            "E624", f"{name} holds no byte-level vocabulary", why=f"{type(error).__name__}: {error}",
-            help="Give tokenizer.json, vocab.json, or a file with one token a line.",
-        ) from error  # fmt: skip
-    written = text.write_pieces(pieces)
-    bytelevel.load(ByteLevel(pieces=name), {name: written})
-    return written
-
-
-def _lines(words: str) -> list[text.Piece]:
-    """Pieces of a file with one a line."""
-    lines = words.replace("\r\n", "\n").removesuffix("\n").split("\n")
-    return bytelevel.pieces_of(lines)
-
-
-def _pieces(found: Any) -> list[text.Piece]:
-    """Pieces of a tokenizer.json or vocab.json. ValueError, KeyError, TypeError, AttributeError for others.
-
-    Ids that nothing has, and special tokens, control the model and are never shown.
-    """
-    whole = isinstance(found.get("model"), dict)
-    ids: dict[str, int] = found["model"]["vocab"] if whole else found
-    added = found.get("added_tokens", []) if whole else []
-    by_id = {number: piece for piece, number in ids.items()}
-    by_id |= {extra["id"]: extra["content"] for extra in added}
-    special = {extra["id"] for extra in added if extra.get("special")}
-    last = max(by_id)
-    if not all(type(number) is int for number in by_id) or not 0 <= last < MOST_PIECES:
-        raise ValueError("its ids are no numbers of pieces")
-    pieces = bytelevel.pieces_of(by_id.get(n, f"<|{n}|>") for n in range(last + 1))
-    return [
-        dataclasses.replace(piece, kind="control") if number in special else piece
-        for number, piece in enumerate(pieces)
-    ]

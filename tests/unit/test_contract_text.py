@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import random
+import struct
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 import pytest
+import sentencepiece as trainer
 
 from edgepack.contract import bytelevel, sentencepiece, text, unigram, wordpiece
 from edgepack.contract.settings import ByteLevel, Unigram, WordPiece
@@ -66,6 +69,36 @@ def test_a_model_file_becomes_the_files_of_the_vectors() -> None:
     settings, files = sentencepiece.convert(base64.b64decode(case["model"]), case["name"])
     assert settings == msgspec.convert(case["settings"], Unigram)
     assert files == files_of(case)
+
+
+@pytest.mark.parametrize("rules", ["nmt_nfkc", "nfkc_cf"])
+@pytest.mark.parametrize("options", [{}, {"byte_fallback": True, "vocab_size": 900}])
+def test_models_with_rules_of_sentencepieces_own_are_read_as_it_reads_them(
+    rules: str, options: dict[str, Any]
+) -> None:
+    """nmt_nfkc is what it trains with unless told otherwise: 225,277 replacements."""
+    texts = [probe["text"] for probe in UNIGRAM[0]["encoded"]]
+    model = io.BytesIO()
+    trainer.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts * 9), model_writer=model, normalization_rule_name=rules,
+        hard_vocab_limit=False, minloglevel=2, num_threads=1, **{"vocab_size": 600, **options},
+    )  # fmt: skip
+    other = trainer.SentencePieceProcessor(model_proto=model.getvalue())
+    tokenizer = unigram.load(*sentencepiece.convert(model.getvalue()))
+    assert len(tokenizer.rules) > 225_000
+    for probe in [*texts, "\uff21\u200bﬁ①ﾊﾝｶｸ\ttab e\u0301"]:
+        ids = unigram.encode(tokenizer, probe)
+        assert ids == other.encode(probe), probe
+        assert unigram.decode(tokenizer, ids) == other.decode(ids), probe
+
+
+@pytest.mark.parametrize("chain", [False, True])
+def test_a_table_of_characters_that_goes_in_circles_is_refused(chain: bool) -> None:
+    """Below every unit lie all of them, or below the unit of "a" that of "a"."""
+    units = [n | n << 10 if not chain or n == ord("a") else 0 for n in range(256)]
+    table = struct.pack("<257I", 1024, *units) + b"\0"
+    with pytest.raises(ValueError, match="circles"):
+        list(sentencepiece.rules_of(table))
 
 
 def test_broken_models_are_refused() -> None:

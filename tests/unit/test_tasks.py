@@ -23,6 +23,7 @@ from edgepack.task_settings import Decoder, Tasks
 from edgepack.wire.types import Quantization, TensorSpec
 from task_bench import (
     CROSS,
+    GENERATION,
     SETTINGS,
     TASKS,
     TRANSLATION,
@@ -262,6 +263,8 @@ def test_a_classifier_takes_one_input_and_has_the_output(folder: Path) -> None:
         (b"a\n\nc\n", "line 2 is empty"),
         (b"", "0 labels"),
         (b"a\n\xff\nc\n", "not UTF-8"),
+        (b"a\nb\x00\nc\n", "line 2 holds U+0000"),
+        ("a\nb\nc\u2028\n".encode(), "line 3 holds U+2028"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(folder: Path, data: bytes, why: str) -> None:
@@ -298,6 +301,15 @@ def test_a_file_that_cannot_be_read_is_refused_before_anything_is_built(
 def test_files_that_are_well_pass_without_any_model(folder: Path) -> None:
     for settings in (*SETTINGS.values(), None):
         tasks.check_files(settings, folder)
+
+
+def test_a_tokenizer_without_a_piece_for_the_unknown_is_refused(folder: Path) -> None:
+    """Before anything is built, as on a phone it would end the app."""
+    (folder / "t.model").write_bytes(b"\x0a\x08\x0a\x01a\x15\0\0\x80\xbf")
+    settings = msgspec.structs.replace(SETTINGS["translation"], tokenizer="t.model")
+    with pytest.raises(EdgepackError, match="E625"):
+        tasks.check_files(settings, folder)
+    refusal("E625", "translation", folder, fitted("translation"), tokenizer="t.model")
 
 
 @pytest.mark.parametrize("data", [b"", b"no model", b"\x0a\x05ab", b"edgepack pieces 1\n"])
@@ -379,6 +391,8 @@ def test_special_tokens_and_ids_that_nothing_has_are_never_shown(folder: Path) -
         ("v.json", '{"a": 0.5}', "E624"),
         ("v.json", '{"a": true}', "E624"),
         ("v.json", '{"a": -1}', "E624"),
+        ("v.json", '{"a": 0, "b": -1}', "E624"),
+        ("v.json", "[" * 100_000, "E624"),
         ("v.json", '{"a": 1000000000000}', "E624"),
         ("v.json", '{"model": {"type": "Unigram", "vocab": [["\u2581a", -1.5]]}}', "E624"),
         ("v.json", '{"model": {"vocab": {"a": 0}}, "added_tokens": [{"id": 1}]}', "E624"),
@@ -496,6 +510,26 @@ def test_the_spectrogram_is_the_encoders_input(
         assert spectrogram.shape == mel[-2:]
 
 
+@pytest.mark.parametrize(("low", "high"), [(8000.0, 8000.0), (9.0, 8.0), (0.0, 8000.5)])
+def test_bands_that_lie_between_no_two_frequencies_are_refused(
+    folder: Path, low: float, high: float
+) -> None:
+    features = LogMel(low_hz=low, high_hz=high)
+    error = refusal("E640", "voice", folder, fitted("voice"), features=features)
+    assert error.message == f"model 'encoder' hears from {low:g} to {high:g} Hz"
+    models = changed(fitted("voice"), "encoder", inputs=[spec("spectrum", 1, 201, 3000)])
+    settings = msgspec.structs.replace(
+        SETTINGS["voice"], features=LogMel(bands=0, low_hz=low, high_hz=high)
+    )
+    assert tasks.prepare(settings, folder, models).files
+
+
+def test_speech_that_would_end_where_it_begins_is_refused(folder: Path) -> None:
+    speech = Speech(longest_ms=29000, threshold=0.5, release=0.6)
+    error = refusal("E640", "voice", folder, fitted("voice"), speech=speech)
+    assert error.message == "model 'vad' begins speech at 0.5 and ends it below 0.6"
+
+
 def test_a_spectrogram_of_halves_is_refused(folder: Path) -> None:
     models = changed(fitted("voice"), "encoder", inputs=[spec("mel", 1, 80, 3000, dtype="float16")])
     refusal("E640", "voice", folder, models)
@@ -545,6 +579,7 @@ def decoder(task: str, **tensors: TensorSpec | None) -> Models:
         ({"logits": None}, "has no output 'logits'"),
         ({"logits": spec("logits", 1, 3)}, "gives 'logits' as float32 [1, 3]"),
         ({"logits": spec("logits", 1, 9000, dtype="int8")}, "gives 'logits' as int8 [1, 9000]"),
+        ({"logits": spec("logits", 2, 4)}, "has 'logits' of [2, 4]"),
         ({"keys": None}, "has no input 'keys'"),
         ({"new_keys": None}, "has no output 'new_keys'"),
         ({"keys": spec("keys", 2, 9, 4)}, "cannot carry 'new_keys' to 'keys'"),
@@ -596,6 +631,19 @@ def test_tokens_that_the_decoder_cannot_write_are_refused(
     assert words in error.message
 
 
+@pytest.mark.parametrize(("task", "pieces"), [("voice", 8), ("translation", 6000)])
+def test_a_decoder_writes_nothing_that_the_vocabulary_lacks(
+    folder: Path, task: str, pieces: int
+) -> None:
+    padded = decoder(task, logits=spec("logits", 1, pieces + 2))
+    error = refusal("E640", task, folder, padded)
+    assert error.message == f"model 'decoder' may write the token {pieces}"
+    assert "suppressed" in error.help
+    silent = msgspec.structs.replace(GENERATION, suppressed=(pieces + 1, pieces))
+    settings = msgspec.structs.replace(SETTINGS[task], generation=silent)
+    assert tasks.prepare(settings, folder, padded).files
+
+
 # --- translation ---------------------------------------------------------------------------------
 
 
@@ -611,6 +659,8 @@ def test_tokens_that_the_decoder_cannot_write_are_refused(
             "cannot be fed with tokens",
         ),
         ([spec("tokens", 1, 2, dtype="int32"), spec("mask", 1, 2)], "takes 2 tokens"),
+        ([spec("tokens", 2, 3, dtype="int32"), spec("mask", 1, 6)], "has 'tokens' of [2, 3]"),
+        ([spec("tokens", 1, 6, dtype="int32"), spec("mask", 2, 3)], "has 'mask' of [2, 3]"),
         (
             [TensorSpec(name="tokens", dtype="int32", shape=(1, "n")), spec("mask", 1, 6)],
             "has 'tokens' of [1, 'n']",
@@ -622,6 +672,21 @@ def test_an_encoder_that_does_not_fit_is_refused(
 ) -> None:
     models = changed(fitted("translation"), "encoder", inputs=inputs)
     assert words in refusal("E640", "translation", folder, models).message
+
+
+def test_a_mask_that_is_the_tokens_is_refused(folder: Path) -> None:
+    models = changed(fitted("translation"), "encoder", inputs=[spec("tokens", 1, 6, dtype="int32")])
+    error = refusal("E640", "translation", folder, models, mask="tokens")
+    assert error.message == "model 'encoder' cannot be fed with tokens alone"
+
+
+@pytest.mark.parametrize(
+    "settings", [{"languages": {"a": 4, "b": 6000}}, {"end": (6000,)}, {"filler": 6000}]
+)
+def test_tokens_that_nothing_knows_are_refused(folder: Path, settings: dict[str, Any]) -> None:
+    error = refusal("E640", "translation", folder, fitted("translation"), **settings)
+    assert error.message == "model 'encoder' is given the token 6000"
+    assert "up to 5999" in error.why
 
 
 def test_an_encoder_may_have_no_mask(folder: Path) -> None:

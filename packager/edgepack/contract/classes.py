@@ -8,6 +8,7 @@ import numpy as np
 
 from edgepack.contract import decoding
 from edgepack.contract.settings import Classes
+from edgepack.contract.text import UNSHOWN
 from edgepack.errors import EdgepackError
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 def read_labels(data: bytes, name: str) -> list[str]:
     """Labels of a file, one a line, in UTF-8; blanks around them, a mark and ends of any kind go.
 
-    Raises E629 for a file that is none or has an empty line before its last label.
+    Raises E629 for a file that is none, has an empty line before its last label, or a character that
+    nothing shows.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -31,6 +33,11 @@ def read_labels(data: bytes, name: str) -> list[str]:
         labels.pop()
     if "" in labels:
         raise _unfit(name, f"line {labels.index('') + 1} is empty")
+    for number, label in enumerate(labels, start=1):
+        if unfit := UNSHOWN.search(label):
+            raise _unfit(
+                name, f"line {number} holds U+{ord(unfit.group()):04X}, which no screen shows"
+            )
     return labels
 
 

@@ -9,6 +9,7 @@ says what the file is. In a field a backslash, tab, line feed and carriage retur
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -25,6 +26,9 @@ PIECES, RULES, CHARACTERS = (
     "edgepack characters 1",
 )
 """First lines of the three kinds of files."""
+
+UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+"""Characters that neither XML nor a screen shows."""
 
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _UNESCAPES = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r"}

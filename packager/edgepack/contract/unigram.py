@@ -60,6 +60,7 @@ def load(settings: Unigram, files: Mapping[str, bytes]) -> Tokenizer:
             "E625",
             f"{settings.pieces} lacks pieces that the tokenizer needs",
             why="It needs one of the kind unknown, a normal one, and for byte fallback all 256 bytes.",
+            help="Take the file that the model was trained with.",
         )
     return Tokenizer(
         settings, pieces, rules, scored,
