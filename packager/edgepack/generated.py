@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from edgepack.errors import EdgepackError
 from edgepack.wire import digest
@@ -54,7 +54,7 @@ def refuse_full(project: Path) -> None:
 
 def refuse_foreign(project: Path, payload: str) -> None:
     """Raises E611 unless the folder lists a generated app with that folder of models."""
-    if f"{payload}/edgepack.json" not in _listed(project):
+    if f"{payload}/edgepack.json" not in listed(project):
         raise _foreign(project, f"{LISTING} is of an app for another platform")
 
 
@@ -84,11 +84,13 @@ def put(fresh: Path, project: Path) -> Updated:
 def update(fresh: Path, project: Path, payload: str) -> Updated:
     """Bring a project up to a fresh one; files that people changed stay. A kill loses nothing.
 
-    payload: the folder of the models, in which every file is replaced. Raises E611 when the project
-    lists no generated files, or those of another platform.
+    payload: the folder of the models, in which every generated file is replaced. Raises E608 when
+    something of people's own is where a file of the models, or any folder, is to be; E611 when the
+    project lists no generated files, or those of another platform.
     """
     refuse_foreign(project, payload)
-    before, after = _listed(project), _listed(fresh)
+    before, after = listed(project), listed(fresh)
+    _refuse_in_the_way(project, before, after, payload)
     coming = {name: sorted({*before.get(name, ()), *digests}) for name, digests in after.items()}
     _list(project, {**before, **coming})
     written, removed, kept = [], [], []
@@ -116,22 +118,49 @@ def update(fresh: Path, project: Path, payload: str) -> Updated:
     return Updated(tuple(written), tuple(removed), tuple(kept))
 
 
+def _refuse_in_the_way(
+    project: Path, before: Mapping[str, list[str]], after: Mapping[str, list[str]], payload: str
+) -> None:
+    """Raises E608 for what is not edgepack's and stands where a new file must be, before any is written.
+
+    An app's check refuses models with another file among them, so that it cannot be left there.
+    """
+    for name, wanted in after.items():
+        path = project / name
+        strange = path.is_file() and name not in before and digest.of_file(path) not in wanted
+        above = [
+            place for place in path.parents if place.is_relative_to(project) and place.is_file()
+        ]
+        if path.is_dir() or above or (strange and name.startswith(f"{payload}/")):
+            way = (above or [path])[0].relative_to(project).as_posix()
+            raise EdgepackError(
+                "E608", f"{way} in {project} is in the way",
+                why=f"The app has a file {name}, and what is there is not edgepack's.",
+                help="Move it elsewhere, then update again. Nothing was changed.",
+            )  # fmt: skip
+
+
 def _files(project: Path) -> list[str]:
     """Every file of a project but the listing, sorted."""
     found = (p for p in project.rglob("*") if p.is_file())
     return sorted(n for n in (p.relative_to(project).as_posix() for p in found) if n != LISTING)
 
 
-def _listed(project: Path) -> dict[str, list[str]]:
-    """Digests by path as the project lists them: one, or while it is brought up to date two. Raises E611."""
+def listed(project: Path) -> dict[str, list[str]]:
+    """Digests by path as a project lists them: one, or while it is brought up to date two. Raises E611."""
     try:
         listing = json.loads((project / LISTING).read_text(encoding="utf-8"))
-        return {
+        files = {
             str(name): [found] if isinstance(found, str) else [str(one) for one in found]
             for name, found in listing["files"].items()
         }
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise _foreign(project, f"{LISTING} cannot be read: {error}") from error
+    for name in files:
+        parts = PurePosixPath(name).parts
+        if not parts or parts[0] == "/" or ".." in parts:
+            raise _foreign(project, f"{LISTING} names {name!r}, which is no file of the project")
+    return files
 
 
 def _foreign(project: Path, why: str) -> EdgepackError:

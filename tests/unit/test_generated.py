@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -174,6 +177,38 @@ def test_a_file_that_people_changed_to_the_new_form_is_theirs_no_longer(
     (project / "README.md").write_text("two")
     assert "README.md" not in generated.update(second, project, PAYLOAD).kept
     assert generated.update(second, project, PAYLOAD) == generated.Updated((), (), ())
+
+
+@pytest.mark.parametrize(
+    ("put", "way"),
+    [
+        (lambda p: (p / "Model" / "größe 花.bin").write_text("mine"), "Model/größe 花.bin"),
+        (lambda p: (p / "src" / "new.swift").mkdir(), "src/new.swift"),
+        (lambda p: (shutil.rmtree(p / "src"), (p / "src").write_text("mine")), "src"),
+    ],
+)
+def test_what_is_in_the_way_is_named_before_anything_is_written(
+    project: Path, second: Path, put: Callable[[Path], object], way: str
+) -> None:
+    put(project)
+    before = {p: p.read_bytes() for p in project.rglob("*") if p.is_file()}
+    error = refusal("E608", lambda: generated.update(second, project, PAYLOAD))
+    assert error.message == f"{way} in {project} is in the way"
+    assert {p: p.read_bytes() for p in project.rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.parametrize("name", ["../secret.txt", "/etc/secret.txt", "src/../../secret.txt", ""])
+def test_a_listing_that_names_files_elsewhere_is_refused(
+    project: Path, second: Path, name: str
+) -> None:
+    secret = project.parent / "secret.txt"
+    secret.write_text("mine")
+    listing = json.loads((project / generated.LISTING).read_text("utf-8"))
+    listing["files"][name] = hashlib.sha256(b"mine").hexdigest()
+    (project / generated.LISTING).write_text(json.dumps(listing))
+    error = refusal("E611", lambda: generated.update(second, project, PAYLOAD))
+    assert "no file of the project" in error.why
+    assert secret.read_text() == "mine"
 
 
 def test_modes_are_those_of_the_new_form(project: Path, second: Path) -> None:

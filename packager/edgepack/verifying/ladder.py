@@ -14,6 +14,7 @@ from itertools import takewhile
 from pathlib import Path
 from time import monotonic
 from typing import Literal
+from xml.parsers.expat import ExpatError
 
 from msgspec import Struct
 
@@ -35,6 +36,13 @@ LEVELS = ("render", "parse", "resources", "typecheck", "test", "assemble")
 Verdict = Literal["pass", "fail", "not-run"]
 
 _COULD_NOT = ("E616", "E617")
+
+# A rung goes on where those below it failed, so that a file may lack whatever it reads there. XML's
+# own error is a SyntaxError.
+_UNREADABLE = (
+    ArithmeticError, AttributeError, ExpatError, FileNotFoundError, IsADirectoryError, LookupError,
+    NotADirectoryError, PermissionError, RecursionError, SyntaxError, TypeError, ValueError,
+)  # fmt: skip
 
 
 class Rung(Struct, frozen=True, kw_only=True):
@@ -134,6 +142,12 @@ def _step_on(name: str, step: _Step, site: Site, below: list[Rung]) -> Rung:
             seconds=monotonic() - start, code=error.code, message=error.message, why=error.why,
             help=error.help,
         )  # fmt: skip
+    except _UNREADABLE as error:
+        return Rung(
+            level=name, verdict="fail", seconds=monotonic() - start, code="E610",
+            message="a file of the app cannot be read", why=f"{type(error).__name__}: {error}",
+            help="What the rungs render and parse say may tell which file it is.",
+        )  # fmt: skip
     return Rung(level=name, verdict="pass", seconds=monotonic() - start, proved=proved)
 
 
@@ -142,7 +156,17 @@ def _step_on(name: str, step: _Step, site: Site, below: list[Rung]) -> Rung:
 
 def _render(site: Site) -> list[str]:
     checked = rendered.check(site.project)
-    return [f"{len(checked)} files are there, whole, and as the template gave them"]
+    changed, added = (
+        [entry.path for entry in checked if entry.parser == kind]
+        for kind in (rendered.CHANGED, rendered.ADDED)
+    )
+    count = len(checked) - len(changed) - len(added)
+    proved = [f"{count} files are there, whole, and as the template gave them"]
+    if changed:
+        proved.append(f"not compared, since you changed them: {', '.join(changed)}")
+    if added:
+        proved.append(f"not compared: {len(added)} files of your own")
+    return proved
 
 
 def _parse(site: Site) -> list[str]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
 
 import edgepack_templates as templates
 from edgepack.errors import EdgepackError
@@ -46,10 +49,47 @@ class Project:
         return templates.files(self.platform, self.template, self.target, self.task)
 
     def sources(self, ending: str, *folders: str) -> list[Path]:
-        """Files below folders of the project with that ending, sorted."""
-        return sorted(
+        """Files below folders of the project with that ending, sorted. Raises E610 for an odd name."""
+        found = sorted(
             path for folder in folders for path in (self.folder / folder).rglob(f"*{ending}")
         )
+        for path in found:
+            name = path.relative_to(self.folder).as_posix()
+            if not name.isprintable():
+                raise wrong(repr(name), 0, "its name holds a character that compilers stumble over")
+        return found
+
+
+class _File(Struct):
+    """A file beside edgepack.json."""
+
+    path: str
+    sha256: str
+
+
+class _Task(Struct):
+    kind: str
+    files: list[_File]
+
+
+class _Artifact(Struct):
+    file: str
+    sha256: str
+    files: list[_File]
+
+
+class _Model(Struct):
+    artifact: _Artifact
+    golden: str
+
+
+class _Manifest(Struct):
+    """What the rungs read of edgepack.json."""
+
+    target: str
+    task: _Task
+    models: Annotated[list[_Model], Meta(min_length=1)]
+    runtime: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +111,9 @@ def recognize(folder: Path) -> Project:
             target = manifest["target"]
             if target not in template.targets:
                 raise wrong("edgepack.json", 0, f"its template serves no target {target!r}")
+            if manifest["task"]["kind"] not in template.tasks:
+                kind = manifest["task"]["kind"]
+                raise wrong("edgepack.json", 0, f"its template has no task {kind!r}")
             return Project(folder=folder, platform=platform, template=template, manifest=manifest)
     raise EdgepackError(
         "E611",
@@ -92,18 +135,14 @@ def wrong(name: str, line: int, message: str) -> EdgepackError:
 
 
 def _manifest(path: Path) -> dict[str, Any]:
-    """edgepack.json, decoded. Raises E610."""
+    """edgepack.json, decoded: the right types down to what names the app's files. Raises E610."""
     try:
         manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        for key in ("task", "target", "runtime", "models"):
-            manifest[key]
-        manifest["task"]["kind"]
+        msgspec.convert(manifest, _Manifest)
     except json.JSONDecodeError as error:
         raise wrong(path.name, error.lineno, error.msg) from error
     except UnicodeDecodeError as error:
         raise wrong(path.name, 0, f"not UTF-8: {error.reason}") from error
-    except TypeError as error:
-        raise wrong(path.name, 1, "not an object") from error
-    except KeyError as missing:
-        raise wrong(path.name, 0, f"{missing} is missing") from missing
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise wrong(path.name, 0, str(error)) from error
     return manifest

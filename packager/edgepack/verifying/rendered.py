@@ -1,7 +1,8 @@
-"""The rung `render`: is every file there, whole, and as the template gave it?
+"""The rung `render`: is every generated file there, whole, and as the template gave it?
 
 A copied file must equal the template's. Rendered text is UTF-8 with one kind of line end and nothing
-left of the template's language. The model has its digest, the golden cases have their sizes.
+left of the template's language. The model has its digest, the golden cases have their sizes. What people
+changed, by the project's own listing, and what they added is theirs: it is named, not compared.
 """
 
 from __future__ import annotations
@@ -13,16 +14,20 @@ from typing import Any
 
 import edgepack_templates as templates
 from edgepack import generated
+from edgepack.errors import EdgepackError
 from edgepack.verifying.parsers import ParseError
 from edgepack.verifying.project import Checked, Project, wrong
 from edgepack.wire import digest
+
+CHANGED, ADDED = "changed", "added"
+"""In the place of a parser: files that are people's own."""
 
 _BYTES = {"float64": 8, "int64": 8, "float32": 4, "int32": 4, "float16": 2, "int16": 2}
 
 
 def check(project: Project) -> list[Checked]:
-    """Every file of the project. Raises E610 for the first that is wrong, missing or unknown."""
-    expected = project.files
+    """Every file of the project. Raises E610 for the first that is wrong or missing, or strange to the models."""
+    expected, listed = project.files, _listed(project)
     for name in expected:
         if not (project.folder / name).is_file():
             raise wrong(name, 0, "the file is missing")
@@ -30,7 +35,16 @@ def check(project: Project) -> list[Checked]:
     known = {entry.path for entry in checked}
     for path in sorted(p for p in project.folder.rglob("*") if p.is_file()):
         name = path.relative_to(project.folder).as_posix()
+        inside = name.startswith(f"{project.payload}/")
+        if inside and name not in known:
+            raise wrong(name, 0, "edgepack.json has no such file, and it would be part of the app")
+        same = name == generated.LISTING or digest.of_file(path) in listed.get(name, ())
+        if inside and not same:
+            raise wrong(name, 0, f"its sha256 is not that of {generated.LISTING}")
         if name in known:
+            continue
+        if not same:
+            checked.append(Checked(path=name, parser=CHANGED if name in listed else ADDED))
             continue
         if name not in expected:
             raise wrong(name, 0, "the template has no such file")
@@ -41,13 +55,21 @@ def check(project: Project) -> list[Checked]:
     return checked
 
 
+def _listed(project: Project) -> dict[str, list[str]]:
+    """Digests of the generated files as the project lists them. Raises E610."""
+    try:
+        return generated.listed(project.folder)
+    except EdgepackError as error:
+        raise wrong(generated.LISTING, 0, error.why) from error
+
+
 def _check_file(project: Project, name: str, source: str) -> None:
     """Raises E610 unless the file is as the template gave it."""
     data = (project.folder / name).read_bytes()
     original = templates.ROOT / project.platform / source
     copied = not source.endswith(".j2")
     if copied and data != original.read_bytes():
-        raise wrong(name, 0, "it differs from the template, from which it was to be copied")
+        raise wrong(name, 0, "it differs from the template, which another edgepack may have had")
     # Vectors for tests hold any character there is.
     if not (copied and name.endswith((".jar", ".json"))):
         try:
@@ -126,4 +148,6 @@ def _golden(project: Project, name: str) -> dict[str, Any]:
         golden: dict[str, Any] = json.loads((project.folder / name).read_text("utf-8"))
     except json.JSONDecodeError as error:
         raise wrong(name, error.lineno, error.msg) from error
+    except OSError as error:
+        raise wrong(name, 0, str(error.strerror)) from error
     return golden

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -158,7 +159,7 @@ def _call(key: str, core: str, language: str, module: str, sources: Iterable[str
     made = f"{key}/swift{language}"
     out = f"-emit-module -enable-testing -o {made}/{module}.swiftmodule"
     how = "-typecheck" if module == _TESTS else out
-    files = " ".join(f"'{key}/{name}'" for name in sources)
+    files = shlex.join(f"{key}/{name}" for name in sources)
     seen = f"-I {made} -I {core}/swift{language}"
     call = f"{_SWIFTC} -warnings-as-errors -swift-version {language} {seen} {how}"
     failed = f"{{ echo '{_FAILED}{module} in Swift {language} mode'; exit; }}"

@@ -115,7 +115,7 @@ def swift(*command: object, cwd: Path) -> Output:
     user = [] if os.geteuid() == 0 else ["--map-root-user"]
     script = ("sh", "-c", _ENTER_ROOT, "sh", root, cwd)
     done = run("unshare", *user, *alone, "--", *script, *argv, cwd=cwd)
-    if done.code in (1, 126, 127) and done.err.startswith(("unshare:", "mount:", "chroot:")):
+    if done.code in (1, 125, 126, 127) and done.err.startswith(("unshare:", "mount:", "chroot:")):
         raise missing("swift", f"its folder cannot be entered here: {done.err.strip()}")
     return done
 
