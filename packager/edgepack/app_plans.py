@@ -128,8 +128,11 @@ def _variant_of(loaded: Loaded, platform: str, model: Offered) -> Variant:
     found = candidates.get(f"{model.prefix}{chosen}") or candidates.get(str(chosen))
     if found is None:
         of = f" of the model {model.name!r}" if model.prefix else ""
+        what = (
+            f"app's variant {chosen!r}{of} is not" if chosen else f"app has no variant{of} that is"
+        )
         raise problem(
-            loaded, "E110", f"the {platform} app's variant {chosen!r}{of} is not built",
+            loaded, "E110", f"the {platform} {what} built",
             ("apps", platform, "variant"), why="is not among the variants for this platform",
             help=suggestion(str(chosen), list(candidates))
             or f"Built for {platform}: {', '.join(candidates) or 'none'}.",

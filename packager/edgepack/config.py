@@ -21,7 +21,8 @@ from edgepack.task_settings import TaskName, Tasks
 
 FILE_NAME = "edgepack.toml"
 SCHEMA = 1
-LONGEST_NAME = 100
+LONGEST_NAME, LONGEST_NAME_BYTES = 100, 200
+"""Folders and files are called after it; they have room for 255 bytes."""
 INTEGERS_END = 2**63
 
 _NO_NAME = re.compile(r"^\.|[/\\\x00-\x1f]")
@@ -236,23 +237,29 @@ def check(data: dict[str, Any], text: str, path: Path) -> Config:
 def refuse_odd_values(loaded: Loaded) -> None:
     """E103 for what the type of a value allows but its use does not."""
     _refuse_odd_numbers(loaded, msgspec.to_builtins(loaded.config), ())
-    if _NO_NAME.search(loaded.config.name) or len(loaded.config.name) > LONGEST_NAME:
+    if _is_odd_name(loaded.config.name):
         raise _odd_name(loaded, ("name",))
     for one in loaded.each():
         _refuse_odd_model(one)
+
+
+def _is_odd_name(name: str) -> bool:
+    size = len(name.encode(errors="surrogatepass"))
+    return bool(_NO_NAME.search(name)) or len(name) > LONGEST_NAME or size > LONGEST_NAME_BYTES
 
 
 def _odd_name(loaded: Loaded, place: tuple[str | int, ...]) -> EdgepackError:
     return problem(
         loaded, "E103", f"wrong value for {'.'.join(map(str, place))}", place,
         why="becomes the name of a folder",
-        help="Use no slashes and no leading dot, and at most 100 characters.",
+        help=f"Use no slashes and no leading dot, and at most {LONGEST_NAME} characters or "
+        f"{LONGEST_NAME_BYTES} bytes.",
     )  # fmt: skip
 
 
 def _refuse_odd_model(loaded: Loaded) -> None:
     model = loaded.model
-    if _NO_NAME.search(model.name) or len(model.name) > LONGEST_NAME:
+    if _is_odd_name(model.name):
         raise _odd_name(loaded, ("model", "name"))
     for position, spec in enumerate(model.inputs):
         if spec.range and spec.range[0] > spec.range[1]:
@@ -341,8 +348,9 @@ def _explained(said: str, data: dict[str, Any], text: str, path: Path) -> Edgepa
     else:
         message, code = f"wrong value for {where}", "E103"
         why = sentence[0].lower() + sentence[1:]
-        helps = suggestion(str(_value(data, place)), known) or (
-            f"One of: {', '.join(known)}." if known else ""
+        choices = _choices(place)
+        helps = suggestion(str(_value(data, place)), choices) or (
+            f"One of: {', '.join(choices)}." if choices else ""
         )
     loaded = Loaded(config=_NOTHING, text=text, path=path, folder=path.parent)
     return problem(loaded, code, message, place, why=why, help=helps)
@@ -427,14 +435,18 @@ def _type_at(place: tuple[str | int, ...]) -> Any:
     return kind
 
 
+def _choices(place: tuple[str | int, ...]) -> list[str]:
+    """The values that may stand at a place; [] when they cannot be counted."""
+    kinds = [k for k in _options(_type_at(place)) if isinstance(k, msgspec.inspect.LiteralType)]
+    return [str(value) for kind in kinds for value in kind.values]
+
+
 def _known(place: tuple[str | int, ...]) -> list[str]:
-    """The keys, or the values, that may stand at a place; [] when any may."""
+    """The keys that may stand at a place; [] when any may."""
     found: list[str] = []
     for option in _options(_type_at(place)):
         if isinstance(option, msgspec.inspect.StructType):
             found += [f.encode_name for f in option.fields]
-        elif isinstance(option, msgspec.inspect.LiteralType):
-            found += [str(v) for v in option.values]
         elif isinstance(option, msgspec.inspect.DictType) and isinstance(
             option.key_type, msgspec.inspect.LiteralType
         ):

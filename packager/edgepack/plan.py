@@ -131,12 +131,12 @@ def resolve(loaded: Loaded, dist: Path) -> BuildPlan:
 
 
 def _refuse_shared_names(loaded: Loaded, models: tuple[ModelPlan, ...]) -> None:
-    """E103 for two models of one name."""
-    names = [model.name for model in models]
+    """E103 for two models of one name. Many a disk takes capitals for small letters."""
+    names = [model.name.casefold() for model in models]
     for one, name in zip(loaded.each(), names, strict=True):
         if names.index(name) != (one.at or 0):
             raise problem(
-                one, "E103", f"two models are called {name!r}", ("model", "name"),
+                one, "E103", f"two models are called {one.model.name or name!r}", ("model", "name"),
                 why="is the name of another one too", help="Give each a name of its own.",
             )  # fmt: skip
 
@@ -232,20 +232,19 @@ def _variants(loaded: Loaded, prefix: str) -> tuple[Variant, ...]:
     """One variant per target and precision, in the order they were asked for. prefix: of their ids."""
     chosen = loaded.config.targets or {registry.find(p).target.name: {} for p in DEFAULT_PLATFORMS}
     found: dict[str, Variant] = {}
+    own = {
+        _target(loaded, name, ("model", "precisions", name)).target.name: name
+        for name in loaded.model.precisions
+    }
     for name, settings in chosen.items():
         place = ("targets", name)
-        try:
-            registered = registry.find(name)
-        except EdgepackError as error:
-            raise problem(
-                loaded, error.code, error.message, place, why=error.why, help=error.help
-            ) from error
+        registered = _target(loaded, name, place)
         options = _options(loaded, registered, settings, place)
         precisions = settings.get("precisions", list(registered.target.default_precisions))
         listed: tuple[str, ...] = (*place, "precisions")
-        if registered.target.name in loaded.model.precisions:
-            precisions = loaded.model.precisions[registered.target.name]
-            listed = ("model", "precisions", registered.target.name)
+        if typed := own.get(registered.target.name):
+            precisions = loaded.model.precisions[typed]
+            listed = ("model", "precisions", typed)
         named = isinstance(precisions, list) and all(isinstance(p, str) for p in precisions)
         if not named or not precisions:
             raise problem(
@@ -270,6 +269,16 @@ def _variants(loaded: Loaded, prefix: str) -> tuple[Variant, ...]:
             )
             found[variant.id] = variant
     return tuple(found.values())
+
+
+def _target(loaded: Loaded, name: str, place: tuple[str, ...]) -> registry.Registered:
+    """The target of that name or platform. Raises E105 at its place in the file."""
+    try:
+        return registry.find(name)
+    except EdgepackError as error:
+        raise problem(
+            loaded, error.code, error.message, place, why=error.why, help=error.help
+        ) from error
 
 
 def _options(

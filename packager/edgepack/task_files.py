@@ -36,7 +36,12 @@ def tokenizer(folder: Path, settings: Translation) -> tuple[Unigram, dict[str, b
 
 def labels(folder: Path, settings: ImageClassification) -> list[str]:
     """Names of the classes. Raises E201, E629."""
-    return classes.read_labels(_read(folder, settings.labels), settings.labels)
+    found = classes.read_labels(_read(folder, settings.labels), settings.labels)
+    for number, label in enumerate(found, start=1):
+        if odd := text.UNSHOWN.search(label):
+            why = f"line {number} holds U+{ord(odd.group()):04X}, which no screen shows"
+            raise classes.unfit(settings.labels, why)
+    return found
 
 
 def vocabulary(folder: Path, settings: Voice) -> bytes:

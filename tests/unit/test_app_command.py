@@ -166,6 +166,36 @@ def test_an_app_of_another_platform_is_left_alone(here: Path, made: Callable[...
     assert {p: p.read_bytes() for p in (here / "mine").rglob("*") if p.is_file()} == before
 
 
+@pytest.mark.parametrize("update", [(), ("--update",)])
+@pytest.mark.parametrize("out", ["edgepack.toml/x", "/proc/x", "x" * 300])
+def test_where_nothing_can_be_written_nothing_is_converted(
+    here: Path, out: str, update: tuple[str, ...]
+) -> None:
+    refused("E611" if update else "E304", "--platform", "ios", "--out", out, *update)
+
+
+def test_what_stands_where_a_file_must_be_is_named(here: Path, made: Callable[..., None]) -> None:
+    made()
+    assert run("--platform", "android", "--out", "x").return_value == 0
+    (here / "x" / "gradlew").unlink()
+    (here / "x" / "gradlew").mkdir()
+    refused("E608", "--platform", "android", "--out", "x", "--update")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\u2028"])
+def test_an_error_about_a_flag_points_at_no_line_of_the_file(here: Path, name: str) -> None:
+    (here / "edgepack.toml").write_text(CONFIG + '[apps.ios]\nname = "Good"\nid = "com.ok.x"\n')
+    for flags, code in (
+        (("--name", name), "E602"),
+        (("--id", "x"), "E601"),
+        (("--variant", "x"), "E110"),
+    ):
+        error = refused(code, *flags, "--platform", "ios", "--out", "x")
+        assert "edgepack.toml" not in error.why
+    (here / "edgepack.toml").write_text(CONFIG + '[apps.ios]\nid = "x"\n')
+    assert "edgepack.toml:8" in refused("E601", "--platform", "ios", "--out", "x").why
+
+
 # --- what is written -----------------------------------------------------------------------------
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from edgepack import config, plan, registry
+from edgepack.cli import flags as from_flags
 from edgepack.errors import EdgepackError
 from edgepack.plan import BuildPlan, ModelPlan
 from edgepack.wire.types import Dimension
@@ -293,7 +295,7 @@ def test_a_model_without_a_name_is_called_after_its_file(
          "the ios app's variant 'litert-fp32' is not built", '"litert-fp32"',
          "Built for ios: coreml-fp16."),
         ('[targets.coreml]\nminimum_ios = "16.0"', "", "E110",
-         "the ios app's variant None is not built", "apps.ios", "Built for ios: none."),
+         "the ios app has no variant that is built", "apps.ios", "Built for ios: none."),
         # dimensions
         ("sequence = {", "sequenze = {", "E111", "dimension 'sequence' has no size",
          '[1, "sequence"]', ""),
@@ -417,16 +419,61 @@ def test_several_models_are_planned_as_one_build(tmp_path: Path) -> None:
     assert resolved(tmp_path / "a b", SEVERAL.replace('name = "voice"', "")).name == "a-b"
 
 
+def test_a_models_own_precisions_may_name_the_platform(tmp_path: Path) -> None:
+    made = resolved(tmp_path, SEVERAL.replace("{ litert =", '{ ios = ["fp32"], android ='))
+    assert [v.id for m in made.models for v in m.variants] == [
+        "encoder.litert-fp32", "decoder.litert-fp16",
+    ]  # fmt: skip
+
+
+OWN = """\
+schema = 1
+[model]
+source = "model.pt2"
+calibration = "old/*.npz"
+precisions = { android = ["fp32"], coreml = ["fp32"] }
+[targets.litert]
+[targets.coreml]
+"""
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_flags_override_what_a_model_has_of_its_own(tmp_path: Path, several: bool) -> None:
+    path = tmp_path / "edgepack.toml"
+    path.write_text(OWN.replace("[model]", "[[model]]") if several else OWN)
+
+    def planned(**flags: Any) -> plan.ModelPlan:
+        given = {"model": str(path), "targets": (), "precisions": (), **flags}
+        return plan.resolve(from_flags.config_of(given), tmp_path / "dist").models[0]
+
+    def variants(*precisions: str) -> list[str]:
+        return [v.id.rpartition(".")[2] for v in planned(precisions=precisions).variants]
+
+    assert variants() == ["litert-fp32", "coreml-fp32"]
+    assert variants("litert=fp16") == ["litert-fp16", "coreml-fp32"]
+    assert variants("fp16") == ["litert-fp16", "coreml-fp16"]
+    before, after = planned(), planned(calibration="new", validation="val")
+    assert before.calibration
+    assert before.calibration.location.endswith("old/*.npz")
+    assert after.calibration
+    assert after.calibration.location.endswith("/new")
+    assert after.validation.location.endswith("/val")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "code", "under"),
     [
         ('name = "decoder"', 'name = "encoder"', "E103", '"encoder"'),
+        ('name = "decoder"', 'name = "Encoder"', "E103", '"Encoder"'),
         ('["fp16"]', '["fp17"]', "E106", '"fp17"'),
+        ('{ litert = ["fp16"] }', '{ litertx = ["fp16"] }', "E105", '["fp16"]'),
         ("shape = [1, 80", "shape = [0, 80", "E103", "0"),
         ('source = "model.py:make_decoder"', 'source = "m.onnx"', "E204", '"m.onnx"'),
         ('name = "decoder"', 'name = "decoder"\npython = ".venv"', "E103", '".venv"'),
         ("precisions = {", "precision = {", "E102", "precision"),
         ('name = "voice"', 'name = "a/b"', "E103", '"a/b"'),
+        ('name = "voice"', f'name = "{"模" * 67}"', "E103", f'"{"模" * 67}"'),
+        ('name = "decoder"', f'name = "{"模" * 67}"', "E103", f'"{"模" * 67}"'),
     ],
 )
 def test_a_mistake_in_one_of_several_models_is_shown_where_it_is(

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from edgepack import __version__
-from edgepack.errors import ANSWER_IS_NO, BUG, INTERRUPTED, EdgepackError
+from edgepack.errors import BUG, INTERRUPTED, EdgepackError
 
 COMMANDS = {
     "build": "Convert, quantize, verify and package a model.",
@@ -96,8 +96,3 @@ def main() -> None:
             "error[E901]: this is a bug in edgepack; please report it with the lines above\n"
         )
         sys.exit(BUG)
-
-
-def answer_is_no() -> int:
-    """The exit code of a command that worked and whose answer is no."""
-    return ANSWER_IS_NO

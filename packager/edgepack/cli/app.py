@@ -47,8 +47,8 @@ def command(**flags: Any) -> int:
     in dist/NAME/apps, are replaced by the next one; this one is not.
 
     DIR/edgepack-generated.json lists the generated files. Change any of them: --update replaces those
-    that are still as generated, and the models, and names those it leaves alone. Files of your own are
-    never touched.
+    that are still as generated or gone, and the models, and names those it leaves alone. Files of your
+    own are never touched.
 
     \b
     Examples:
@@ -58,7 +58,7 @@ def command(**flags: Any) -> int:
     import dataclasses
 
     from edgepack import console as consoles
-    from edgepack import generated, pipeline
+    from edgepack import generated, pipeline, store
     from edgepack import plan as plans
     from edgepack.cli import flags as from_flags
     from edgepack_templates import read
@@ -68,16 +68,21 @@ def command(**flags: Any) -> int:
     payload = read(flags["platform"]).payload
     loaded = from_flags.app_config_of(flags)
     plan = plans.resolve(loaded, loaded.folder / "dist")
-    if flags["update"]:
-        generated.refuse_foreign(out, payload)
-    else:
-        generated.refuse_full(out)
+    with store.disk_errors(out):
+        if flags["update"]:
+            generated.refuse_foreign(out, payload)
+        else:
+            generated.refuse_full(out)
+    store.refuse_unwritable(out)
     done: list[generated.Updated] = []
 
     def put(_: Any, fresh: Path) -> None:
-        done.append(
-            generated.update(fresh, out, payload) if flags["update"] else generated.put(fresh, out)
-        )
+        with store.disk_errors(out):
+            done.append(
+                generated.update(fresh, out, payload)
+                if flags["update"]
+                else generated.put(fresh, out)
+            )
 
     reports = pipeline.apps(plan, console, slots(), put)
     verdicts = {report.verdict for report in reports}

@@ -40,8 +40,7 @@ def config_of(flags: dict[str, Any]) -> Loaded:
     """The config of MODEL with every flag laid over it. Raises what `config.load` raises, E103, E105, E106."""
     loaded = loaded_from(flags.get("model"))
     base = loaded.config
-    changes: dict[str, Any] = {}
-    changes |= _model_changes(base, flags)
+    changes = _model_changes(base, flags)
     data = {role: _here(flags[role]) for role in ("calibration", "validation") if flags.get(role)}
     if data:
         changes["data"] = msgspec.structs.replace(base.data, **data)
@@ -57,7 +56,10 @@ def config_of(flags: dict[str, Any]) -> Loaded:
 
 
 def app_config_of(flags: dict[str, Any]) -> Loaded:
-    """The config of MODEL with one app, as flags say. Raises what `config.load` raises."""
+    """The config of MODEL with one app, as flags say. Raises what `config.load` raises.
+
+    Without the file's text where the app is not as the file says, so that no error points into it.
+    """
     loaded = loaded_from(flags.get("model"))
     base, platform = loaded.config, flags["platform"]
     (settings,) = _apps(base, flags["task"], (platform,)).values()
@@ -65,26 +67,45 @@ def app_config_of(flags: dict[str, Any]) -> Loaded:
     settings = msgspec.structs.replace(settings, **{k: v for k, v in given.items() if v})
     changes: dict[str, Any] = {"apps": {platform: settings}, **_model_changes(base, flags)}
     changes["allow"] = sorted({*base.allow, *flags["allow"]})
-    return msgspec.structs.replace(loaded, config=msgspec.structs.replace(base, **changes))
+    as_written = settings == base.apps.get(platform)
+    return msgspec.structs.replace(
+        loaded,
+        config=msgspec.structs.replace(base, **changes),
+        text=loaded.text if as_written else "",
+    )
 
 
 def _model_changes(base: Config, flags: dict[str, Any]) -> dict[str, Any]:
-    """What flags say of the model. Raises E103 for inputs where there are several models."""
+    """What flags say of the models. Raises E103 for inputs where there are several, E105 for no target.
+
+    What a model has of its own, samples and precisions, gives way to flags as the file's tables do.
+    """
     given: dict[str, Any] = {}
     if flags.get("inputs"):
         given["inputs"] = [parse_input(text) for text in flags["inputs"]]
     if flags.get("allow_pickle"):
         given["allow_pickle"] = True
-    if not given:
-        return {}
+    given |= {role: None for role in ("calibration", "validation") if flags.get(role)}
+    targets = [text.rpartition("=")[0] for text in flags.get("precisions", ())]
+    ruled = {registry.find(name).target.name for name in targets if name}
+
+    def changed(model: Model) -> Model:
+        kept = {
+            name: own for name, own in model.precisions.items()
+            if "" not in targets and registry.find(name).target.name not in ruled
+        }  # fmt: skip
+        return msgspec.structs.replace(
+            model, **given, precisions=kept if targets else model.precisions
+        )
+
     if isinstance(base.model, Model):
-        return {"model": msgspec.structs.replace(base.model, **given)}
+        return {"model": changed(base.model)}
     if "inputs" in given:
         raise EdgepackError(
             "E103", "--input does not say which of several models it is for",
             help="Write the inputs under [[model]] in edgepack.toml.",
         )  # fmt: skip
-    return {"model": [msgspec.structs.replace(model, **given) for model in base.model]}
+    return {"model": [changed(model) for model in base.model]}
 
 
 def only(loaded: Loaded, name: str | None) -> Loaded:
@@ -216,7 +237,8 @@ def _still_built(base: Config, targets: dict[str, Any]) -> dict[str, AppSettings
             f"{n}-{p}"
             for n in serving
             for own in (targets[n].get("precisions", registry.find(n).target.default_precisions),
-                        *(model.precisions.get(n, ()) for model in models))
+                        *(own for model in models for name, own in model.precisions.items()
+                          if registry.find(name).target.name == n))
             for p in own
         ]  # fmt: skip
         if built:

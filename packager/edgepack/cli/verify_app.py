@@ -26,19 +26,19 @@ LEVELS = ("render", "parse", "resources", "typecheck", "test", "assemble")
 def command(*, folder: Path, level: str, as_json: bool) -> int:
     """Prove that a generated app is well, without Google's and Apple's servers.
 
-    DIR is one app: a folder below dist/MODEL/apps.
+    DIR is one app: a folder below dist/NAME/apps, or one that `edgepack app` made.
 
     \b
-    render     every file is there, as its template gave it; the model has its sha256
+    render     every file that you did not change is as its template gave it; the models have their sha256
     parse      a real parser accepts every file; names in one file exist in the others
     resources  aapt2 links manifest and resources; permissions are those the code asks for
     typecheck  kotlinc or swiftc accept the code, warnings as errors
     test       the app's core passes its own tests on this machine
     assemble   an APK and an App Bundle are made, signed and accepted (Android)
 
-    render and parse need nothing more than edgepack. The others need a JDK 17 and the tools that
-    `make app-tools` puts together in a checkout of edgepack; nothing is downloaded here. Nothing of
-    the app is changed.
+    render and parse need nothing more than edgepack, on iOS resources neither. The others need the
+    tools that `make app-tools` puts together in a checkout of edgepack, and a JDK 17 on Android;
+    nothing is downloaded here. Nothing of the app is changed.
 
     Exit code 0: every rung up to the level passed. 1: one failed, or could not run here, which is
     never a pass. Nothing here runs on a phone or in Android Studio or Xcode: the app's own GitHub

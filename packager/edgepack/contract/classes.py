@@ -8,7 +8,6 @@ import numpy as np
 
 from edgepack.contract import decoding
 from edgepack.contract.settings import Classes
-from edgepack.contract.text import UNSHOWN
 from edgepack.errors import EdgepackError
 
 if TYPE_CHECKING:
@@ -20,24 +19,18 @@ Array = np.ndarray[Any, np.dtype[Any]]
 def read_labels(data: bytes, name: str) -> list[str]:
     """Labels of a file, one a line, in UTF-8; blanks around them, a mark and ends of any kind go.
 
-    Raises E629 for a file that is none, has an empty line before its last label, or a character that
-    nothing shows.
+    Raises E629 for a file that is none or has an empty line before its last label.
     """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _unfit(name, f"it is not UTF-8: {error}") from error
+        raise unfit(name, f"it is not UTF-8: {error}") from error
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     labels = [line.strip(" \t") for line in lines]
     while labels and not labels[-1]:
         labels.pop()
     if "" in labels:
-        raise _unfit(name, f"line {labels.index('') + 1} is empty")
-    for number, label in enumerate(labels, start=1):
-        if unfit := UNSHOWN.search(label):
-            raise _unfit(
-                name, f"line {number} holds U+{ord(unfit.group()):04X}, which no screen shows"
-            )
+        raise unfit(name, f"line {labels.index('') + 1} is empty")
     return labels
 
 
@@ -50,7 +43,7 @@ def check_labels(labels: Sequence[str], shape: Sequence[int | str], name: str) -
     """Raises E629 unless there is a label for each place of the output's last axis."""
     size = shape[-1] if shape else 1
     if len(labels) != size:
-        raise _unfit(
+        raise unfit(
             name, f"it has {len(labels)} labels, the output {list(shape)} has {size} classes"
         )
 
@@ -73,7 +66,7 @@ def sigmoid(logits: Array) -> Array:
     return shares
 
 
-def _unfit(name: str, why: str) -> EdgepackError:
+def unfit(name: str, why: str) -> EdgepackError:
     """E629 about a file of labels."""
     return EdgepackError(
         "E629",
