@@ -1,7 +1,7 @@
 """Text to tokens and back: what the apps' cores do, here with the sentencepiece package.
 
-Before the tokenizer, runs of white space become one space. Unknown characters become UNKNOWN, which
-is left out of a translation.
+White space of any kind and length is read as one space. Unknown characters become UNKNOWN, which is
+left out of a translation.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def pieces() -> sentencepiece.SentencePieceProcessor:
 
 def source_tokens(text: str, language: str) -> list[int]:
     """Language, pieces and end; what is beyond the longest source is cut off before the end."""
-    found: list[int] = pieces().encode(" ".join(text.split()))
+    found: list[int] = pieces().encode(text)
     return [LANGUAGE_IDS[language], *found[: LONGEST - 2], END]
 
 

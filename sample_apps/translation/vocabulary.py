@@ -1,7 +1,7 @@
 """The tokenizer: one SentencePiece unigram vocabulary for English, Spanish, French and German.
 
-It is chosen so that another language can repeat it exactly: no normalization beyond taking spaces
-together, one leading space, no byte fallback, and scores that are multiples of 1/1024, whose sums
+It is chosen so that another language can repeat it exactly: no normalization beyond reading white
+space as spaces and taking those together, one leading space, no byte fallback, and scores that are multiples of 1/1024, whose sums
 are exact in float32. Where two segmentations score the same, the piece that starts first wins: a
 later candidate replaces the best path to its end only if it is strictly better.
 Source: Kudo, Subword Regularization, ACL 2018, arXiv:1804.10959.
@@ -15,6 +15,8 @@ import argparse
 import io
 import string
 import struct
+import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,20 +37,30 @@ REQUIRED = "".join(
     )
 )
 """Characters that have a piece of their own whether training has them or not."""
+SPACES = [c for c in map(chr, range(sys.maxunicode + 1)) if c.isspace() and c != " "]
+"""White space that is read as a space: tabs, ends of lines, spaces of other widths."""
 
 
 def train(texts: Iterator[str]) -> bytes:
     """A SentencePiece model of SIZE pieces; the same on every machine."""
     model = io.BytesIO()
+    with tempfile.NamedTemporaryFile("w", suffix=".tsv") as rules:
+        rules.writelines(f"{ord(space):X}\t20\n" for space in SPACES)
+        rules.flush()
+        _train(texts, model, rules.name)
+    return model.getvalue()
+
+
+def _train(texts: Iterator[str], model: io.BytesIO, rules: str) -> None:
+    """Writes the model. rules: file of characters, in hexadecimal, and what each is read as."""
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=texts, model_writer=model, model_type="unigram", vocab_size=SIZE,
-        normalization_rule_name="identity", add_dummy_prefix=True, remove_extra_whitespaces=True,
+        normalization_rule_tsv=rules, add_dummy_prefix=True, remove_extra_whitespaces=True,
         character_coverage=1.0, required_chars=REQUIRED, byte_fallback=False, split_digits=True,
         max_sentencepiece_length=16, num_threads=1, shuffle_input_sentence=False,
         pad_id=PAD, unk_id=UNKNOWN, bos_id=START, eos_id=END,
         control_symbols=[f"<{language}>" for language in LANGUAGES], minloglevel=2,
     )  # fmt: skip
-    return model.getvalue()
 
 
 def rounded(model: bytes) -> bytes:

@@ -18,6 +18,7 @@ from edgepack.contract import bytelevel, sentencepiece, text, unigram, wordpiece
 from edgepack.contract.settings import ByteLevel, Unigram, WordPiece
 from edgepack.errors import EdgepackError
 from golden.make_contract import FOLDER
+from task_bench import TRANSLATION
 
 
 def vectors(name: str) -> Any:
@@ -90,6 +91,15 @@ def test_models_with_rules_of_sentencepieces_own_are_read_as_it_reads_them(
         ids = unigram.encode(tokenizer, probe)
         assert ids == other.encode(probe), probe
         assert unigram.decode(tokenizer, ids) == other.decode(ids), probe
+
+
+def test_the_translators_tokenizer_reads_any_white_space_as_one_space() -> None:
+    data = (TRANSLATION / "tokenizer.model").read_bytes()
+    other = trainer.SentencePieceProcessor(model_proto=data)
+    tokenizer = unigram.load(*sentencepiece.convert(data))
+    for words in ("The battery is low", "\tThe\u00a0battery \u2009 is\u3000low\n", "a\r\nb\x85c"):
+        assert unigram.encode(tokenizer, words) == other.encode(words)
+        assert unigram.encode(tokenizer, words) == unigram.encode(tokenizer, " ".join(words.split()))
 
 
 @pytest.mark.parametrize("chain", [False, True])

@@ -158,7 +158,7 @@ def test_both_cores_read_translation(folder: Path) -> None:
     ]  # fmt: skip
     assert value["decoder"]["given"] == ["cross", "mask"]
     assert (value["encoder"]["length"], value["encoder"]["end"]) == (6, [3])
-    assert set(task.files) == {value["tokenizer"]["pieces"]}
+    assert set(task.files) == {value["tokenizer"]["pieces"], value["tokenizer"]["rules"]}
     pieces = task.files[value["tokenizer"]["pieces"]]
     assert len(text.read_pieces(pieces, "pieces")) == 6000
 
