@@ -22,10 +22,7 @@ import dev.edgepack.app.core.shown
 
 /** What is in the picture of the camera, or in a photo? */
 class ClassifyActivity : Activity() {
-    private val worker = Worker(this) {
-        val context = applicationContext
-        Classifier(manifestOf(context).task, { asset(context, it) }, opener(context))
-    }
+    private val worker = Worker(this) { openTask(applicationContext, ::Classifier) }
     private lateinit var camera: Camera
 
     override fun onCreate(savedInstanceState: Bundle?) {

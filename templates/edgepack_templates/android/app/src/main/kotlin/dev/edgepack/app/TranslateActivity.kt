@@ -16,10 +16,7 @@ import dev.edgepack.app.core.shown
 
 /** A text, and the same in another language. */
 class TranslateActivity : Activity() {
-    private val worker = Worker(this) {
-        val context = applicationContext
-        Translator(manifestOf(context).task, { asset(context, it) }, opener(context))
-    }
+    private val worker = Worker(this) { openTask(applicationContext, ::Translator) }
 
     override fun onCreate(savedInstanceState: Bundle?) {
         super.onCreate(savedInstanceState)

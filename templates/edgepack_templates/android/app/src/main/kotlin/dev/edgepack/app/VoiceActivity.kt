@@ -12,10 +12,7 @@ import dev.edgepack.app.core.shown
 
 /** Record, find the speech, write it down, and say how long each step took. */
 class VoiceActivity : Activity() {
-    private val worker = Worker(this) {
-        val context = applicationContext
-        Transcriber(manifestOf(context).task, { asset(context, it) }, opener(context))
-    }
+    private val worker = Worker(this) { openTask(applicationContext, ::Transcriber) }
     private var recorder: Recorder? = null
 
     override fun onCreate(savedInstanceState: Bundle?) {
