@@ -44,6 +44,7 @@ class TranslateActivity : Activity() {
         val place = findViewById<Spinner>(R.id.language).selectedItemPosition
         findViewById<Button>(R.id.translate).isEnabled = false
         findViewById<TextView>(R.id.answer).setText(R.string.running)
+        findViewById<TextView>(R.id.details).text = ""
         worker.run({ it.translate(text, it.languages.getOrNull(place)) }, ::show, ::fail)
     }
 
