@@ -8,14 +8,16 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import edgepack_templates as templates
+import task_bench
 from app_bench import CASE, HOSTILE, PAIRS, Bench, payload
 from edgepack import appcheck, apps, tasks
 from edgepack.errors import EdgepackError
 from edgepack.wire.types import Recipe
-from task_bench import MODELS, TASKS, render
+from task_bench import MODELS, SETTINGS, TASKS, render
 
 SCREENS = {
     "generic": ("CheckActivity", "CheckView"),
@@ -156,3 +158,14 @@ def test_the_readme_says_what_people_do_and_what_is_theirs(bench: Bench, task: s
         assert "edgepack-generated.json" in text
         assert f"edgepack app --platform {platform} --out DIR --update" in text
         assert "golden case" in text
+
+
+@pytest.mark.parametrize("languages", [{}, {"Deutsch": 4}, {"Deutsch": 4, "Español": 5}])
+def test_the_readme_of_a_translator_speaks_of_a_choice_only_where_there_is_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, languages: dict[str, int]
+) -> None:
+    wanted = msgspec.structs.replace(SETTINGS["translation"], languages=languages)
+    monkeypatch.setattr(task_bench, "settings_of", lambda task, word: wanted)
+    text = (render(bench, "android", "litert", "translation") / "README.md").read_text("utf-8")
+    choice = ", choose a language" if len(languages) > 1 else ""
+    assert f"Type a text{choice}: the app translates it line by line." in text

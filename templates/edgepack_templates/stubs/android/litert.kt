@@ -13,7 +13,15 @@ abstract class JniHandle internal constructor() : AutoCloseable {
 }
 
 class CompiledModel private constructor() : JniHandle() {
-    class Options(vararg accelerators: Accelerator)
+    data class CpuOptions(
+        val numThreads: Int? = null,
+        val xnnPackFlags: Int? = null,
+        val xnnPackWeightCachePath: String? = null,
+    )
+
+    class Options(vararg accelerators: Accelerator) {
+        var cpuOptions: CpuOptions? = null
+    }
 
     fun createInputBuffer(inputName: String, signature: String? = null): TensorBuffer = TODO()
 
