@@ -37,7 +37,7 @@ DAMAGES = [
     ("android/settings.gradle.kts", "include", "include {% x", "a leftover"),
     ("ios/EdgepackApp/CheckView.swift", "var body", "var var body", "CheckView.swift, line"),
     ("ios/EdgeCore/Sources/EdgeCore/Digest.swift", "mix(at: start)", "mix(at: start", "Digest.swift"),
-    ("ios/Config/App.xcconfig.j2", "PRODUCT_NAME =", "PRODUCT NAME", "App.xcconfig, line 5"),
+    ("ios/Config/App.xcconfig.j2", "MARKETING_VERSION =", "MARKETING VERSION", "App.xcconfig, line 6"),
     ("ios/EdgepackApp/Assets.xcassets/Contents.json", "{", "{,", "Contents.json, line 1"),
     ("ios/EdgepackApp/PrivacyInfo.xcprivacy", "<false/>", "<flase/>", "PrivacyInfo.xcprivacy"),
     ("ios/EdgepackApp/en.lproj/InfoPlist.strings.j2", '";', '"', "InfoPlist.strings"),

@@ -155,6 +155,44 @@ def test_the_oldest_ios_is_the_younger_of_two(bench: Bench, asked: str | None, g
     assert f"IPHONEOS_DEPLOYMENT_TARGET = {given}\n" in text
 
 
+def xcconfig(path: Path) -> dict[str, str]:
+    """Settings of an .xcconfig file as Xcode reads it: what is included stands where it is included."""
+    found: dict[str, str] = {}
+    for line in path.read_text("utf-8").splitlines():
+        if line.startswith("#include? "):
+            other = path.parent / line.split('"')[1]
+            found |= xcconfig(other) if other.exists() else {}
+        elif " = " in line and not line.startswith("//"):
+            key, value = line.split(" = ", 1)
+            found[key] = value
+    return {k: v.replace("$(APP_ID)", found.get("APP_ID", "")) for k, v in found.items()}
+
+
+@pytest.mark.parametrize("target", ["coreml", "executorch"])
+def test_settings_of_ones_own_count_on_ios(bench: Bench, target: str) -> None:
+    config = bench.render("ios", target, id="com.example.x1") / "Config"
+
+    def ids() -> list[str]:
+        return [
+            xcconfig(config / f"{name}.xcconfig")["PRODUCT_BUNDLE_IDENTIFIER"]
+            for name in ("App", "Tests")
+        ]
+
+    assert ids() == ["com.example.x1", "com.example.x1.tests"]
+    own = {"APP_ID": "org.mine.app", "DEVELOPMENT_TEAM": "ABCDE12345", "MARKETING_VERSION": "2.1"}
+    (config / "Local.xcconfig").write_text("".join(f"{k} = {v}\n" for k, v in own.items()))
+    assert ids() == ["org.mine.app", "org.mine.app.tests"]
+    assert own.items() <= xcconfig(config / "App.xcconfig").items()
+
+
+def test_an_app_runs_optimized_and_is_tested_for_debugging(bench: Bench) -> None:
+    """Without optimization a spectrogram or a large photo takes many times as long."""
+    schemes = bench.render("ios", "coreml") / "EdgepackApp.xcodeproj/xcshareddata/xcschemes"
+    scheme = lxml.etree.parse(schemes / "EdgepackApp.xcscheme").getroot()
+    found = {entry.tag: entry.get("buildConfiguration") for entry in scheme}
+    assert (found["LaunchAction"], found["TestAction"]) == ("Release", "Debug")
+
+
 # --- names ---------------------------------------------------------------------------------------
 
 

@@ -99,7 +99,9 @@ def test_the_translators_tokenizer_reads_any_white_space_as_one_space() -> None:
     tokenizer = unigram.load(*sentencepiece.convert(data))
     for words in ("The battery is low", "\tThe\u00a0battery \u2009 is\u3000low\n", "a\r\nb\x85c"):
         assert unigram.encode(tokenizer, words) == other.encode(words)
-        assert unigram.encode(tokenizer, words) == unigram.encode(tokenizer, " ".join(words.split()))
+        assert unigram.encode(tokenizer, words) == unigram.encode(
+            tokenizer, " ".join(words.split())
+        )
 
 
 @pytest.mark.parametrize("chain", [False, True])

@@ -66,10 +66,14 @@ def test_every_file_that_a_task_names_is_in_the_app_with_its_digest(
         assert hashlib.sha256(data).hexdigest() == entry["sha256"]
         assert len(data) == entry["bytes"]
     names = [f["path"] for f in found["task"]["files"]]
-    written = {p.name for p in folder.iterdir() if p.is_file() and p.suffix in (".txt", ".pieces")}
+    written = {
+        p.name
+        for p in folder.iterdir()
+        if p.is_file() and p.suffix in (".txt", ".pieces", ".rules")
+    }
     assert set(names) == written
     for value in _strings(found["task"]):
-        if value.endswith((".txt", ".pieces")):
+        if value.endswith((".txt", ".pieces", ".rules")):
             assert value in names
 
 

@@ -2,10 +2,10 @@ import EdgeCore
 import ExecuTorch
 import Foundation
 
-/// Check the model's digest and load it from the app, where the runtime can map it.
+/// Check the model's digest and load it from the app, where the runtime maps it: it is not read as a whole.
 func openModel(_ info: ModelInfo, in folder: URL) async throws -> any Model {
     try info.verify(folder: folder)
-    let module = Module(filePath: folder.appendingPathComponent(info.artifact.file).path)
+    let module = Module(filePath: folder.appendingPathComponent(info.artifact.file).path, loadMode: .mmap)
     try module.load("forward")
     return ExecuTorchModel(module: module, info: info)
 }
@@ -27,6 +27,11 @@ private final class ExecuTorchModel: Model {
     }
 
     func run(_ inputs: [TensorData]) throws -> Outcome {
+        // What the runtime gives lives until a pool ends: without one, until the last token of a recording.
+        try autoreleasepool { try predict(inputs) }
+    }
+
+    private func predict(_ inputs: [TensorData]) throws -> Outcome {
         let tensors = try inputs.enumerated().map { index, data in
             if let held = held[index], held.data === data { return held.tensor }
             let tensor = AnyTensor(data: data.bytes, shape: data.shape, dataType: try dataType(data.dtype))

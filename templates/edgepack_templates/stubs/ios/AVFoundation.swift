@@ -1,5 +1,6 @@
 // What generated apps use of AVFoundation: declarations with the SDK's signatures, nothing that runs. Blocks
 // that run on threads of the system's own are @Sendable here even where the SDK does not say so.
+@_exported import AppleFoundation
 @_exported import CoreMedia
 import Dispatch
 @_exported import Foundation
@@ -47,7 +48,12 @@ open class AVAudioSession: NSObject, @unchecked Sendable {
     }
 
     public static let interruptionNotification = Notification.Name("")
+    public enum InterruptionType: UInt, Sendable {
+        case ended, began
+    }
+
     public static let routeChangeNotification = Notification.Name("")
+    public static let mediaServicesWereResetNotification = Notification.Name("")
 
     open class func sharedInstance() -> AVAudioSession { fatalError() }
 
@@ -60,6 +66,8 @@ open class AVAudioSession: NSObject, @unchecked Sendable {
     open var sampleRate: Double { fatalError() }
     open var isInputAvailable: Bool { fatalError() }
 }
+
+public let AVAudioSessionInterruptionTypeKey: String = ""
 
 @available(iOS 17.0, *)
 open class AVAudioApplication: NSObject, @unchecked Sendable {
@@ -180,6 +188,10 @@ open class AVAudioIONode: AVAudioNode {}
 
 open class AVAudioInputNode: AVAudioIONode {}
 
+extension NSNotification.Name {
+    public static let AVAudioEngineConfigurationChange = NSNotification.Name("")
+}
+
 open class AVAudioEngine: NSObject {
     public override init() { fatalError() }
 
@@ -233,6 +245,19 @@ open class AVCaptureDevice: NSObject, @unchecked Sendable {
 
     open var position: Position { fatalError() }
 }
+
+extension AVCaptureDevice {
+    @available(iOS 17.0, *)
+    open class RotationCoordinator: NSObject {
+        public init(device: AVCaptureDevice, previewLayer: CALayer?) { fatalError() }
+
+        open var videoRotationAngleForHorizonLevelPreview: CGFloat { fatalError() }
+        open var videoRotationAngleForHorizonLevelCapture: CGFloat { fatalError() }
+    }
+}
+
+@available(*, unavailable)
+extension AVCaptureDevice.RotationCoordinator: @unchecked Sendable {}
 
 open class AVCaptureInput: NSObject {}
 

@@ -1,6 +1,7 @@
 // What generated apps use of Core ML: declarations with the SDK's signatures, nothing that runs. Classes are
 // not Sendable here, although some are in newer SDKs: code that passes without passes with it. Off Apple's
 // systems a compiler does not judge availability: what is newer than the apps' oldest iOS is not declared.
+@_exported import AppleFoundation
 import Foundation
 
 public enum MLComputeUnits: Int, @unchecked Sendable {

@@ -1,4 +1,5 @@
 // What generated apps use of CryptoKit: declarations with the SDK's signatures, nothing that runs.
+@_exported import AppleFoundation
 import Foundation
 
 public protocol Digest: Sequence, Sendable where Element == UInt8 {}

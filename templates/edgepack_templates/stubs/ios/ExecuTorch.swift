@@ -1,4 +1,5 @@
 // What generated apps use of ExecuTorch's Swift package, as it is since 0.7: declarations, nothing that runs.
+@_exported import AppleFoundation
 import Foundation
 
 public enum DataType: Int8, @unchecked Sendable {

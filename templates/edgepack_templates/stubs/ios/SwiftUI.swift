@@ -94,6 +94,21 @@ extension State where Value: ExpressibleByNilLiteral {
     public init() { fatalError() }
 }
 
+public struct EnvironmentValues {
+    public var scenePhase: ScenePhase { fatalError() }
+}
+
+@propertyWrapper
+public struct Environment<Value> {
+    public init(_ keyPath: KeyPath<EnvironmentValues, Value>) { fatalError() }
+
+    public var wrappedValue: Value { fatalError() }
+}
+
+public enum ScenePhase: Hashable, Comparable, Sendable {
+    case background, inactive, active
+}
+
 @propertyWrapper @dynamicMemberLookup
 public struct Binding<Value> {
     public init(get: @escaping @isolated(any) @Sendable () -> Value, set: @escaping @isolated(any) @Sendable (Value) -> Void) {
@@ -140,13 +155,6 @@ public struct Button<Label: View>: View {
     public var body: Never { fatalError() }
 }
 
-public struct ButtonRole: Equatable, Sendable {
-    public static let destructive = ButtonRole()
-    public static let cancel = ButtonRole()
-
-    init() {}
-}
-
 extension Button where Label == Text {
     nonisolated public init(_ titleKey: LocalizedStringKey, action: @escaping @MainActor () -> Void) {
         fatalError()
@@ -169,50 +177,14 @@ public struct VStack<Content: View>: View {
     public var body: Never { fatalError() }
 }
 
-public struct HStack<Content: View>: View {
-    nonisolated public init(
-        alignment: VerticalAlignment = .center, spacing: CGFloat? = nil, @ViewBuilder content: () -> Content
-    ) { fatalError() }
-
-    public var body: Never { fatalError() }
-}
-
-public struct ZStack<Content: View>: View {
-    nonisolated public init(alignment: Alignment = .center, @ViewBuilder content: () -> Content) { fatalError() }
-
-    public var body: Never { fatalError() }
-}
-
-public struct Spacer: View {
-    nonisolated public init(minLength: CGFloat? = nil) { fatalError() }
-
-    public var body: Never { fatalError() }
-}
-
-public struct Divider: View {
-    nonisolated public init() { fatalError() }
-
-    public var body: Never { fatalError() }
-}
-
 public struct ForEach<Data: RandomAccessCollection, ID: Hashable, Content>: View {
     public var body: Never { fatalError() }
-}
-
-extension ForEach where ID == Data.Element.ID, Content: View, Data.Element: Identifiable {
-    nonisolated public init(_ data: Data, @ViewBuilder content: @escaping (Data.Element) -> Content) { fatalError() }
 }
 
 extension ForEach where Content: View {
     nonisolated public init(
         _ data: Data, id: KeyPath<Data.Element, ID>, @ViewBuilder content: @escaping (Data.Element) -> Content
     ) { fatalError() }
-}
-
-public struct NavigationStack<Root: View>: View {
-    nonisolated public init(@ViewBuilder root: () -> Root) { fatalError() }
-
-    public var body: Never { fatalError() }
 }
 
 public struct TabView<Content: View>: View {
@@ -229,20 +201,12 @@ extension Label where Title == Text, Icon == Image {
     nonisolated public init(_ titleKey: LocalizedStringKey, systemImage name: String) { fatalError() }
 }
 
-public struct TextEditor: View {
-    nonisolated public init(text: Binding<String>) { fatalError() }
-
-    public var body: Never { fatalError() }
-}
-
 public struct TextField<Label: View>: View {
     public var body: Never { fatalError() }
 }
 
 extension TextField where Label == Text {
     nonisolated public init(_ titleKey: LocalizedStringKey, text: Binding<String>, axis: Axis) { fatalError() }
-
-    nonisolated public init(_ titleKey: LocalizedStringKey, text: Binding<String>) { fatalError() }
 }
 
 public struct Picker<Label: View, SelectionValue: Hashable, Content: View>: View {
@@ -255,26 +219,8 @@ extension Picker where Label == Text {
     ) { fatalError() }
 }
 
-public struct ProgressView<Label: View, CurrentValueLabel: View>: View {
-    public var body: Never { fatalError() }
-}
-
-extension ProgressView where Label == EmptyView, CurrentValueLabel == EmptyView {
-    nonisolated public init() { fatalError() }
-
-    nonisolated public init<V: BinaryFloatingPoint>(value: V?, total: V = 1.0) { fatalError() }
-}
-
 public struct Image: View, Equatable {
-    public init(systemName: String) { fatalError() }
-
-    public init(decorative cgImage: CGImage, scale: CGFloat, orientation: Image.Orientation = .up) { fatalError() }
-
     public init(uiImage: UIImage) { fatalError() }
-
-    public enum Orientation: UInt8, Sendable {
-        case up, upMirrored, down, downMirrored, left, leftMirrored, right, rightMirrored
-    }
 
     public func resizable() -> Image { fatalError() }
 
@@ -298,13 +244,6 @@ extension UIViewRepresentable {
 
 @MainActor @preconcurrency
 public struct UIViewRepresentableContext<Representable: UIViewRepresentable> {}
-
-public struct VerticalAlignment: Equatable, Sendable {
-    public static var top: VerticalAlignment { fatalError() }
-    public static var center: VerticalAlignment { fatalError() }
-    public static var bottom: VerticalAlignment { fatalError() }
-    public static var firstTextBaseline: VerticalAlignment { fatalError() }
-}
 
 public enum Axis: Int8 {
     case horizontal, vertical
@@ -339,8 +278,6 @@ public struct Color: View, ShapeStyle, Hashable {
     public static var red: Color { fatalError() }
     public static var orange: Color { fatalError() }
     public static var green: Color { fatalError() }
-    public static var primary: Color { fatalError() }
-    public static var secondary: Color { fatalError() }
 
     public var body: Never { fatalError() }
 }
@@ -358,10 +295,6 @@ public struct Font: Hashable, Sendable {
 
     public static var largeTitle: Font { fatalError() }
     public static var title: Font { fatalError() }
-    public static var headline: Font { fatalError() }
-    public static var body: Font { fatalError() }
-    public static var footnote: Font { fatalError() }
-    public static var caption: Font { fatalError() }
 
     public static func system(_ style: TextStyle, design: Design? = nil, weight: Weight? = nil) -> Font {
         fatalError()
@@ -423,43 +356,11 @@ extension View {
         width: CGFloat? = nil, height: CGFloat? = nil, alignment: Alignment = .center
     ) -> some View { EmptyView() }
 
-    nonisolated public func background<S: ShapeStyle>(_ style: S) -> some View { EmptyView() }
-
-    nonisolated public func overlay<V: View>(
-        alignment: Alignment = .center, @ViewBuilder content: () -> V
-    ) -> some View { EmptyView() }
-
     nonisolated public func scaledToFit() -> some View { EmptyView() }
-
-    nonisolated public func scaledToFill() -> some View { EmptyView() }
-
-    nonisolated public func aspectRatio(_ aspectRatio: CGFloat? = nil, contentMode: ContentMode) -> some View {
-        EmptyView()
-    }
 
     nonisolated public func clipped(antialiased: Bool = false) -> some View { EmptyView() }
 
-    nonisolated public func opacity(_ opacity: Double) -> some View { EmptyView() }
-
-    nonisolated public func ignoresSafeArea() -> some View { EmptyView() }
-
-    nonisolated public func lineLimit(_ number: Int?) -> some View { EmptyView() }
-
-    nonisolated public func multilineTextAlignment(_ alignment: TextAlignment) -> some View { EmptyView() }
-
-    nonisolated public func monospacedDigit() -> some View { EmptyView() }
-
-    nonisolated public func navigationTitle(_ titleKey: LocalizedStringKey) -> some View { EmptyView() }
-
     nonisolated public func tabItem<V: View>(@ViewBuilder _ label: () -> V) -> some View { EmptyView() }
-
-    nonisolated public func buttonStyle<S: PrimitiveButtonStyle>(_ style: S) -> some View { EmptyView() }
-
-    nonisolated public func accessibilityLabel(_ label: Text) -> some View { EmptyView() }
-
-    nonisolated public func accessibilityIdentifier(_ identifier: String) -> some View { EmptyView() }
-
-    nonisolated public func onAppear(perform action: (() -> Void)? = nil) -> some View { EmptyView() }
 
     nonisolated public func onDisappear(perform action: (() -> Void)? = nil) -> some View { EmptyView() }
 
@@ -467,37 +368,4 @@ extension View {
     nonisolated public func onChange<V: Equatable>(
         of value: V, initial: Bool = false, _ action: @escaping (_ oldValue: V, _ newValue: V) -> Void
     ) -> some View { EmptyView() }
-
-    @available(iOS 17.0, *)
-    nonisolated public func onChange<V: Equatable>(
-        of value: V, initial: Bool = false, _ action: @escaping () -> Void
-    ) -> some View { EmptyView() }
-
-    nonisolated public func task<T: Equatable>(
-        id value: T, priority: TaskPriority = .userInitiated,
-        @_inheritActorContext _ action: @escaping @Sendable () async -> Void
-    ) -> some View { EmptyView() }
-}
-
-public enum ContentMode: Hashable, Sendable {
-    case fit, fill
-}
-
-public enum TextAlignment: Hashable, Sendable {
-    case leading, center, trailing
-}
-
-@MainActor @preconcurrency
-public protocol PrimitiveButtonStyle {}
-
-public struct BorderedProminentButtonStyle: PrimitiveButtonStyle {}
-
-public struct BorderedButtonStyle: PrimitiveButtonStyle {}
-
-extension PrimitiveButtonStyle where Self == BorderedProminentButtonStyle {
-    public static var borderedProminent: BorderedProminentButtonStyle { fatalError() }
-}
-
-extension PrimitiveButtonStyle where Self == BorderedButtonStyle {
-    public static var bordered: BorderedButtonStyle { fatalError() }
 }

@@ -1,4 +1,5 @@
 // What generated apps use of UIKit: declarations with the SDK's signatures and isolation, nothing that runs.
+@_exported import AppleFoundation
 @_exported import CoreGraphics
 @_exported import Foundation
 @_exported import QuartzCore
