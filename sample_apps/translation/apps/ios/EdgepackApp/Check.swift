@@ -38,7 +38,7 @@ func checked() async -> Report {
     do {
         return try await check()
     } catch {
-        return Report(title: "", verdict: .fail, lines: ["\(error)"])
+        return Report(title: "", verdict: .fail, lines: [message(of: error)])
     }
 }
 

@@ -6,16 +6,25 @@ import Foundation
 func openModel(_ info: ModelInfo, in folder: URL) async throws -> any Model {
     try info.verify(folder: folder)
     let compiled = try await compiledModel(info, in: folder)
-    let configuration = MLModelConfiguration()
-    configuration.computeUnits = .all
     do {
-        let model = try await MLModel.load(contentsOf: compiled, configuration: configuration)
-        return CoreMLModel(model: model, info: info)
+        return try await loaded(compiled, info)
     } catch {
-        // Whatever was wrong with the compiled form, the next start makes a new one.
+        // What is kept may be broken, or of another iOS: it is compiled anew, once.
         try? FileManager.default.removeItem(at: compiled)
-        throw error
+        return try await loaded(try await compiledModel(info, in: folder), info)
     }
+}
+
+private func loaded(_ compiled: URL, _ info: ModelInfo) async throws -> any Model {
+    let configuration = MLModelConfiguration()
+    #if targetEnvironment(simulator)
+    // The simulator has no Neural Engine, and its GPU is not a phone's: models may fail or go wrong on it.
+    configuration.computeUnits = .cpuOnly
+    #else
+    configuration.computeUnits = .all
+    #endif
+    let model = try await MLModel.load(contentsOf: compiled, configuration: configuration)
+    return CoreMLModel(model: model, info: info)
 }
 
 /// Remove the compiled models that an older version of the app left.
@@ -42,7 +51,13 @@ private func compiledModel(_ info: ModelInfo, in folder: URL) async throws -> UR
     if files.fileExists(atPath: kept.path) { return kept }
     let fresh = try await MLModel.compileModel(at: folder.appendingPathComponent(info.artifact.file))
     try files.createDirectory(at: home, withIntermediateDirectories: true)
-    try files.moveItem(at: fresh, to: kept)
+    do {
+        try files.moveItem(at: fresh, to: kept)
+    } catch {
+        // The check and a screen may open the same model at once: whichever was faster, its form is kept.
+        guard files.fileExists(atPath: kept.path) else { throw error }
+        try? files.removeItem(at: fresh)
+    }
     return kept
 }
 
@@ -60,6 +75,11 @@ private final class CoreMLModel: Model {
     }
 
     func run(_ inputs: [TensorData]) throws -> Outcome {
+        // What Core ML gives lives until a pool ends: without one, until the last token of a recording.
+        try autoreleasepool { try predict(inputs) }
+    }
+
+    private func predict(_ inputs: [TensorData]) throws -> Outcome {
         var features: [String: Any] = [:]
         for (index, data) in inputs.enumerated() {
             if held[index]?.data !== data { held[index] = (data, try array(data)) }

@@ -9,7 +9,7 @@ struct TranslateView: View {
     @State private var isRunning = false
     @State private var answer = ""
     @State private var details = ""
-    private let worker = Worker<Translator> {
+    @State private var worker = Worker<Translator> {
         try await Translator(try readTask(TranslationTask.self, folder: payload()), read: readFile, open: openCallee)
     }
 
@@ -46,6 +46,7 @@ struct TranslateView: View {
     private func translate() async {
         isRunning = true
         answer = "Running…"
+        details = ""
         let given = text
         let language = languages.indices.contains(chosen) ? languages[chosen] : nil
         do {
@@ -55,7 +56,7 @@ struct TranslateView: View {
             let cut = made.isCut ? "\nSome of the text was left out: it was longer than the model takes." : ""
             details = "\(times) for \(made.tokens) tokens\(cut)"
         } catch {
-            answer = "\(error)"
+            answer = message(of: error)
         }
         isRunning = false
     }

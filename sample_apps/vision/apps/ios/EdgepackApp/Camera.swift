@@ -4,12 +4,15 @@ import EdgeCore
 import SwiftUI
 import UIKit
 
-/// The back camera's pictures, for as long as it runs. The session is changed on `queue` alone.
+/// The back camera's pictures, until it is stopped. What changes is touched on `queue` alone, where the frames
+/// come too.
 final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unchecked Sendable {
     let session = AVCaptureSession()
+    let device = AVCaptureDevice.default(.builtInWideAngleCamera, for: .video, position: .back)
     private let queue = DispatchQueue(label: "camera")
-    private let lock = NSLock()
-    private var latest: Pixels?
+    private var rotation: AVCaptureDevice.RotationCoordinator?
+    private var waiting: CheckedContinuation<Pixels?, Never>?
+    private var isStopped = false
 
     /// Ask for the permission, unless that was done, and start.
     func start() async throws {
@@ -22,22 +25,27 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
     }
 
     func stop() {
-        queue.async { self.session.stopRunning() }
+        queue.async {
+            self.isStopped = true
+            self.waiting?.resume(returning: nil)
+            self.waiting = nil
+            self.session.stopRunning()
+        }
     }
 
-    /// The latest picture, the right way up, unless it was had before.
-    func frame() -> Pixels? {
-        lock.lock()
-        defer { lock.unlock() }
-        let found = latest
-        latest = nil
-        return found
+    /// The next picture, the right way up; nil once the camera was stopped. For one caller at a time.
+    func frame() async -> Pixels? {
+        await withCheckedContinuation { asked in
+            queue.async {
+                if self.isStopped { asked.resume(returning: nil) } else { self.waiting = asked }
+            }
+        }
     }
 
     private func configure() throws {
-        guard let device = AVCaptureDevice.default(.builtInWideAngleCamera, for: .video, position: .back) else {
-            throw EdgeError("The camera cannot be had.")
-        }
+        // It may have been stopped while people were asked.
+        if isStopped { return }
+        guard let device else { throw EdgeError("The camera cannot be had.") }
         let input = try AVCaptureDeviceInput(device: device)
         let output = AVCaptureVideoDataOutput()
         output.videoSettings = [kCVPixelBufferPixelFormatTypeKey as String: kCVPixelFormatType_32BGRA]
@@ -47,9 +55,8 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
         session.sessionPreset = .vga640x480
         if session.canAddInput(input) { session.addInput(input) }
         if session.canAddOutput(output) { session.addOutput(output) }
-        if let connection = output.connection(with: .video), connection.isVideoRotationAngleSupported(90) {
-            connection.videoRotationAngle = 90
-        }
+        rotation = AVCaptureDevice.RotationCoordinator(device: device, previewLayer: nil)
+        if let connection = output.connection(with: .video) { level(connection) }
         session.commitConfiguration()
         session.startRunning()
     }
@@ -57,12 +64,21 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
     func captureOutput(
         _ output: AVCaptureOutput, didOutput sampleBuffer: CMSampleBuffer, from connection: AVCaptureConnection
     ) {
-        guard let buffer = CMSampleBufferGetImageBuffer(sampleBuffer), let pixels = try? pixels(ofFrame: buffer) else {
-            return
-        }
-        lock.lock()
-        latest = pixels
-        lock.unlock()
+        level(connection)
+        // Thirty frames come in a second; only one that is waited for is worth converting.
+        guard let asked = waiting, let buffer = CMSampleBufferGetImageBuffer(sampleBuffer),
+            let pixels = try? pixels(ofFrame: buffer)
+        else { return }
+        waiting = nil
+        asked.resume(returning: pixels)
+    }
+
+    /// Have the next frames turned as the device is held now.
+    private func level(_ connection: AVCaptureConnection) {
+        guard let angle = rotation?.videoRotationAngleForHorizonLevelCapture, angle != connection.videoRotationAngle,
+            connection.isVideoRotationAngleSupported(angle)
+        else { return }
+        connection.videoRotationAngle = angle
     }
 }
 
@@ -89,14 +105,13 @@ private func pixels(ofFrame buffer: CVPixelBuffer) throws -> Pixels {
     return try Pixels(width: width, height: height, channels: 3, bytes: rgb)
 }
 
-/// What the camera sees, on the screen.
+/// What a camera that was started sees, on the screen.
 struct CameraPreview: UIViewRepresentable {
-    let session: AVCaptureSession
+    let camera: Camera
 
     func makeUIView(context: Context) -> PreviewView {
         let view = PreviewView(frame: .zero)
-        view.preview?.session = session
-        view.preview?.videoGravity = .resizeAspectFill
+        view.show(camera)
         return view
     }
 
@@ -106,5 +121,28 @@ struct CameraPreview: UIViewRepresentable {
 final class PreviewView: UIView {
     override class var layerClass: AnyClass { AVCaptureVideoPreviewLayer.self }
 
-    var preview: AVCaptureVideoPreviewLayer? { layer as? AVCaptureVideoPreviewLayer }
+    private var rotation: AVCaptureDevice.RotationCoordinator?
+    private var observation: NSKeyValueObservation?
+
+    private var preview: AVCaptureVideoPreviewLayer? { layer as? AVCaptureVideoPreviewLayer }
+
+    func show(_ camera: Camera) {
+        preview?.session = camera.session
+        preview?.videoGravity = .resizeAspectFill
+        guard let device = camera.device else { return }
+        let rotation = AVCaptureDevice.RotationCoordinator(device: device, previewLayer: preview)
+        self.rotation = rotation
+        let angle = \AVCaptureDevice.RotationCoordinator.videoRotationAngleForHorizonLevelPreview
+        observation = rotation.observe(angle, options: .initial) { [weak self] _, _ in
+            Task { @MainActor [weak self] in self?.level() }
+        }
+    }
+
+    /// Turn the picture as the screen is turned now.
+    private func level() {
+        guard let angle = rotation?.videoRotationAngleForHorizonLevelPreview, let connection = preview?.connection,
+            connection.isVideoRotationAngleSupported(angle)
+        else { return }
+        connection.videoRotationAngle = angle
+    }
 }

@@ -8,17 +8,20 @@ struct ClassifyView: View {
     @State private var item: PhotosPickerItem?
     @State private var photo: UIImage?
     @State private var camera: Camera?
+    // Its preview is connected to what it was started with.
+    @State private var isStarted = false
+    @State private var work: Task<Void, Never>?
     @State private var answer = ""
     @State private var details = ""
-    private let worker = Worker<Classifier> {
+    @State private var worker = Worker<Classifier> {
         try await Classifier(try readTask(ClassificationTask.self, folder: payload()), read: readFile, open: openCallee)
     }
 
     var body: some View {
         ScrollView {
             VStack(alignment: .leading, spacing: 12) {
-                if let camera {
-                    CameraPreview(session: camera.session)
+                if let camera, isStarted {
+                    CameraPreview(camera: camera)
                         .frame(height: 400)
                         .clipped()
                 } else if let photo {
@@ -41,49 +44,64 @@ struct ClassifyView: View {
             .padding()
         }
         .onChange(of: item) { _, chosen in
-            Task { await classify(chosen) }
+            guard let chosen else { return }
+            // The same photo can be chosen once more.
+            item = nil
+            classify(chosen)
         }
         .onDisappear { stopCamera() }
     }
 
     private func startCamera() {
         let started = Camera()
+        begin("")
         camera = started
-        Task {
+        work = Task {
             do {
                 try await started.start()
-                while camera === started {
-                    guard let pixels = started.frame() else {
-                        try await Task.sleep(nanoseconds: 50_000_000)
-                        continue
-                    }
+                if !Task.isCancelled { isStarted = true }
+                while let pixels = await started.frame() {
                     let found = try await worker.run { try $0.classify(pixels) }
-                    if camera === started { show(found) }
+                    if !Task.isCancelled { show(found) }
                 }
             } catch {
-                stopCamera()
-                fail(error)
+                if !Task.isCancelled { fail(error) }
             }
         }
     }
 
     private func stopCamera() {
-        camera?.stop()
-        camera = nil
+        guard let camera else { return }
+        work?.cancel()
+        camera.stop()
+        self.camera = nil
+        isStarted = false
     }
 
-    private func classify(_ chosen: PhotosPickerItem?) async {
-        stopCamera()
-        answer = "Running…"
-        do {
-            guard let data = try await chosen?.loadTransferable(type: Data.self) else {
-                throw EdgeError("the photo cannot be had")
+    private func classify(_ chosen: PhotosPickerItem) {
+        begin("Running…")
+        work = Task {
+            do {
+                guard let data = try await chosen.loadTransferable(type: Data.self) else {
+                    throw EdgeError("the photo cannot be had")
+                }
+                if Task.isCancelled { return }
+                photo = UIImage(data: data)
+                let found = try await worker.run { try $0.classify(try pixels(ofPhoto: data)) }
+                if !Task.isCancelled { show(found) }
+            } catch {
+                if !Task.isCancelled { fail(error) }
             }
-            photo = UIImage(data: data)
-            show(try await worker.run { try $0.classify(try pixels(ofPhoto: data)) })
-        } catch {
-            fail(error)
         }
+    }
+
+    /// Leave what was begun before: its answer would come between those of what begins now.
+    private func begin(_ word: String) {
+        stopCamera()
+        work?.cancel()
+        photo = nil
+        answer = word
+        details = ""
     }
 
     private func show(_ found: Classified) {
@@ -94,7 +112,8 @@ struct ClassifyView: View {
     }
 
     private func fail(_ error: any Error) {
-        answer = "\(error)"
+        stopCamera()
+        answer = message(of: error)
         details = ""
     }
 }

@@ -5,7 +5,8 @@ import ImageIO
 
 private let longestSide = 4096
 
-/// The colours of a photo in sRGB, the right way up, its longer side 4096 pixels at most.
+/// The colours of a photo in sRGB, the right way up, its longer side 4096 pixels at most. It lies on white paper,
+/// which shows where it is transparent.
 func pixels(ofPhoto data: Data) throws -> Pixels {
     let options = [
         kCGImageSourceCreateThumbnailFromImageAlways: true,
@@ -17,7 +18,7 @@ func pixels(ofPhoto data: Data) throws -> Pixels {
         let image = CGImageSourceCreateThumbnailAtIndex(source, 0, options),
         let space = CGColorSpace(name: CGColorSpace.sRGB)
     else { throw EdgeError("the photo cannot be read") }
-    var rgba = [UInt8](repeating: 0, count: image.width * image.height * 4)
+    var rgba = [UInt8](repeating: 255, count: image.width * image.height * 4)
     let drawn = rgba.withUnsafeMutableBytes { buffer -> Bool in
         let context = CGContext(
             data: buffer.baseAddress, width: image.width, height: image.height, bitsPerComponent: 8,
@@ -27,9 +28,7 @@ func pixels(ofPhoto data: Data) throws -> Pixels {
         return context != nil
     }
     guard drawn else { throw EdgeError("the photo cannot be drawn") }
-    var rgb = [UInt8](repeating: 0, count: image.width * image.height * 3)
-    for pixel in 0..<(image.width * image.height) {
-        for channel in 0..<3 { rgb[pixel * 3 + channel] = rgba[pixel * 4 + channel] }
+    return try rgba.withUnsafeBytes { buffer in
+        try Pixels.ofColors(width: image.width, height: image.height, rowBytes: image.width * 4, buffer)
     }
-    return try Pixels(width: image.width, height: image.height, channels: 3, bytes: rgb)
 }

@@ -25,7 +25,10 @@ struct CheckView: View {
             .frame(maxWidth: .infinity, alignment: .leading)
             .padding()
         }
-        .task { await run() }
+        .task {
+            // Coming back to this screen is no reason to run it all again.
+            if report == nil { await run() }
+        }
     }
 
     private var color: Color {
@@ -38,6 +41,7 @@ struct CheckView: View {
 
     @MainActor
     private func run() async {
+        guard !isRunning else { return }
         isRunning = true
         report = await Task.detached(priority: .userInitiated) { await checked() }.value
         isRunning = false

@@ -79,6 +79,14 @@ public struct ModelInfo: Codable, Sendable {
     public struct File: Codable, Sendable {
         public let path: String
         public let sha256: String
+
+        /// Throws unless the file in the folder has its digest.
+        func verify(folder: URL) throws {
+            let found = try EdgeCore.sha256(of: folder.appendingPathComponent(path))
+            guard found == sha256 else {
+                throw EdgeError("the sha256 of \(path) is \(found), not \(sha256): rebuild the app")
+            }
+        }
     }
 
     public struct Signature: Codable, Sendable {
@@ -105,12 +113,7 @@ public struct ModelInfo: Codable, Sendable {
 
     /// Throws unless every file of the model in the folder has its digest, and no other file is there.
     public func verify(folder: URL) throws {
-        for file in artifact.files {
-            let found = try sha256(of: folder.appendingPathComponent(file.path))
-            guard found == file.sha256 else {
-                throw EdgeError("the sha256 of \(file.path) is \(found), not \(file.sha256): rebuild the app")
-            }
-        }
+        for file in artifact.files { try file.verify(folder: folder) }
         let expected = Set(artifact.files.map(\.path))
         let model = folder.appendingPathComponent(artifact.file)
         for path in (FileManager.default.subpaths(atPath: model.path) ?? []) {
@@ -152,8 +155,21 @@ public func readTask<Task: Decodable>(_ type: Task.Type, folder: URL) throws -> 
     try (read(folder) as TaskFile<Task>).task
 }
 
+/// A file that the task in edgepack.json names. Throws unless it has its digest.
+public func readTaskFile(_ name: String, folder: URL) throws -> Data {
+    guard let file = try readTask(TaskFiles.self, folder: folder).files.first(where: { $0.path == name }) else {
+        throw EdgeError("the task has no file \(name)")
+    }
+    try file.verify(folder: folder)
+    return try Data(contentsOf: folder.appendingPathComponent(name))
+}
+
 private struct TaskFile<Task: Decodable>: Decodable {
     let task: Task
+}
+
+private struct TaskFiles: Decodable {
+    let files: [ModelInfo.File]
 }
 
 private func read<Value: Decodable>(_ folder: URL) throws -> Value {

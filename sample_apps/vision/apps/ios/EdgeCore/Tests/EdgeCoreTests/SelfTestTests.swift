@@ -28,13 +28,14 @@ final class SelfTestTests: XCTestCase {
         try FileManager.default.createDirectory(at: model, withIntermediateDirectories: true)
         try FileManager.default.createDirectory(at: golden, withIntermediateDirectories: true)
         try Data("abc".utf8).write(to: model.appendingPathComponent("weights"))
+        try Data("abc".utf8).write(to: folder.appendingPathComponent("labels.txt"))
         try Data([0, 0, 0x80, 0x3F, 0, 0, 0, 0x40]).write(to: golden.appendingPathComponent("numbers"))
         let entry = #"[{"file": "numbers", "dtype": "float32", "shape": [1, 2]}]"#
         try Data(#"{"cases": [{"inputs": \#(entry), "outputs": \#(entry)}]}"#.utf8)
             .write(to: golden.appendingPathComponent("golden.json"))
         let manifest = #"""
         {
-          "task": {"kind": "generic", "files": []},
+          "task": {"kind": "generic", "files": [{"path": "labels.txt", "sha256": "\#(abc)", "bytes": 3}]},
           "runtime": {"name": "Core ML", "version": "iOS 17"},
           "models": [{
             "name": "it's \"q\" $x 😀",
@@ -119,6 +120,22 @@ final class SelfTestTests: XCTestCase {
     func testAFileThatWasAddedToTheModelIsRefused() throws {
         try Data().write(to: folder.appendingPathComponent("model.mlpackage/more"))
         XCTAssertThrowsError(try info().verify(folder: folder))
+    }
+
+    func testAFileOfTheTaskIsReadIfItIsUntouched() throws {
+        XCTAssertEqual(try readTaskFile("labels.txt", folder: folder), Data("abc".utf8))
+        XCTAssertThrowsError(try readTaskFile("edgepack.json", folder: folder))
+        try Data("abd".utf8).write(to: folder.appendingPathComponent("labels.txt"))
+        XCTAssertThrowsError(try readTaskFile("labels.txt", folder: folder)) { error in
+            XCTAssertTrue(message(of: error).hasPrefix("the sha256 of labels.txt is "), message(of: error))
+        }
+    }
+
+    func testAManifestThatDoesNotDecodeSaysWhere() throws {
+        try Data(#"{"runtime": {"name": 1}}"#.utf8).write(to: folder.appendingPathComponent("edgepack.json"))
+        XCTAssertThrowsError(try Manifest(folder: folder)) { error in
+            XCTAssertTrue(message(of: error).contains("runtime"), message(of: error))
+        }
     }
 
     func testTheWorstVerdictOfSeveralModelsCounts() {

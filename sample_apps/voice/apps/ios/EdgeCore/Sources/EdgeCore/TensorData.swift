@@ -25,6 +25,11 @@ public struct EdgeError: Error, CustomStringConvertible, LocalizedError {
     public var errorDescription: String? { description }
 }
 
+/// What went wrong, for people. Of JSON that does not decode, only the whole story tells where.
+public func message(of error: any Error) -> String {
+    error is DecodingError ? "\(error)" : error.localizedDescription
+}
+
 /// A tensor: what its bytes mean, its size along each axis, and the bytes. Nobody changes it, so that a
 /// runtime can tell by its identity whether it has it already.
 public final class TensorData: Sendable {

@@ -16,10 +16,7 @@ import dev.edgepack.app.core.shown
 
 /** A text, and the same in another language. */
 class TranslateActivity : Activity() {
-    private val worker = Worker(this) {
-        val context = applicationContext
-        Translator(manifestOf(context).task, { asset(context, it) }, opener(context))
-    }
+    private val worker = Worker(this) { openTask(applicationContext, ::Translator) }
 
     override fun onCreate(savedInstanceState: Bundle?) {
         super.onCreate(savedInstanceState)
@@ -47,6 +44,7 @@ class TranslateActivity : Activity() {
         val place = findViewById<Spinner>(R.id.language).selectedItemPosition
         findViewById<Button>(R.id.translate).isEnabled = false
         findViewById<TextView>(R.id.answer).setText(R.string.running)
+        findViewById<TextView>(R.id.details).text = ""
         worker.run({ it.translate(text, it.languages.getOrNull(place)) }, ::show, ::fail)
     }
 

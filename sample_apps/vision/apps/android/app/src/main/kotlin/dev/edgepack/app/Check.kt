@@ -9,6 +9,7 @@ import dev.edgepack.app.core.readGolden
 import dev.edgepack.app.core.readManifest
 import dev.edgepack.app.core.selfTest
 import dev.edgepack.app.core.shown
+import java.util.concurrent.CancellationException
 
 /** Folder of the models, their manifest and their golden cases within the app's assets. */
 const val ASSETS = "edgepack"
@@ -20,11 +21,18 @@ fun manifestOf(context: Context): Manifest = readManifest(String(asset(context, 
 fun asset(context: Context, name: String): ByteArray = context.assets.open("$ASSETS/$name").use { it.readBytes() }
 
 /** Load each model in turn, feed it its golden cases, close it. Takes a while: not for the main thread. */
-fun check(context: Context): Report {
+fun check(context: Context): Report = check(context) { false }
+
+/** The same; it ends with an exception before the next model once `isLeft` says that nobody waits for it. */
+fun check(context: Context, isLeft: () -> Boolean): Report {
     val manifest = manifestOf(context)
     removeOldModels(context, manifest.models)
     val title = manifest.models.joinToString { it.name }
-    val report = joined(title, manifest.models.map { check(context, it) })
+    val reports = manifest.models.map {
+        if (isLeft()) throw CancellationException("nobody waits for the check")
+        check(context, it)
+    }
+    val report = joined(title, reports)
     return Report(title, report.verdict, listOf("runtime  ${manifest.runtime}") + report.lines)
 }
 

@@ -2,6 +2,7 @@ package dev.edgepack.app
 
 import android.Manifest
 import android.app.Activity
+import android.content.ActivityNotFoundException
 import android.content.Intent
 import android.content.pm.PackageManager
 import android.graphics.Bitmap
@@ -22,11 +23,11 @@ import dev.edgepack.app.core.shown
 
 /** What is in the picture of the camera, or in a photo? */
 class ClassifyActivity : Activity() {
-    private val worker = Worker(this) {
-        val context = applicationContext
-        Classifier(manifestOf(context).task, { asset(context, it) }, opener(context))
-    }
+    private val worker = Worker(this) { openTask(applicationContext, ::Classifier) }
     private lateinit var camera: Camera
+
+    // Counts the times that the camera was opened: a frame of an earlier one may still get its answer.
+    private var watch = 0
 
     override fun onCreate(savedInstanceState: Bundle?) {
         super.onCreate(savedInstanceState)
@@ -56,7 +57,8 @@ class ClassifyActivity : Activity() {
         showing(R.id.preview)
         findViewById<Button>(R.id.camera).setText(R.string.stop)
         camera.open()
-        classifyFrame()
+        watch += 1
+        classifyFrame(watch)
     }
 
     private fun stopCamera() {
@@ -65,26 +67,27 @@ class ClassifyActivity : Activity() {
     }
 
     override fun onRequestPermissionsResult(code: Int, permissions: Array<String>, results: IntArray) {
-        if (results.firstOrNull() == PackageManager.PERMISSION_GRANTED) {
+        if (results.isEmpty()) return // the question was interrupted
+        if (results.first() == PackageManager.PERMISSION_GRANTED) {
             toggleCamera()
         } else {
             fail(getString(R.string.camera_refused))
         }
     }
 
-    /** One frame after the other, each when the one before has its answer. */
-    private fun classifyFrame() {
-        if (!camera.isOpen) return
+    /** One frame after the other, each when the one before has its answer. number: of the watch they belong to. */
+    private fun classifyFrame(number: Int) {
+        if (number != watch || !camera.isOpen) return
         val frame = camera.frame()
         if (frame == null) {
-            findViewById<View>(R.id.preview).postDelayed(::classifyFrame, WAIT_MILLIS)
+            findViewById<View>(R.id.preview).postDelayed({ classifyFrame(number) }, WAIT_MILLIS)
             return
         }
         worker.run(
             { it.classify(pixelsOf(frame)) },
             { classified ->
-                if (camera.isOpen) show(classified)
-                classifyFrame()
+                if (number == watch && camera.isOpen) show(classified)
+                classifyFrame(number)
             },
             ::fail,
         )
@@ -97,7 +100,11 @@ class ClassifyActivity : Activity() {
         } else {
             Intent(Intent.ACTION_OPEN_DOCUMENT).addCategory(Intent.CATEGORY_OPENABLE)
         }
-        startActivityForResult(intent.setType("image/*"), PHOTO)
+        try {
+            startActivityForResult(intent.setType("image/*"), PHOTO)
+        } catch (error: ActivityNotFoundException) {
+            fail("${getString(R.string.no_photos)}\n${error.message}")
+        }
     }
 
     override fun onActivityResult(requestCode: Int, resultCode: Int, data: Intent?) {
@@ -110,15 +117,18 @@ class ClassifyActivity : Activity() {
         worker.run(
             { classifier -> bitmapOf(photo).let { it to classifier.classify(pixelsOf(it)) } },
             { (bitmap, classified) ->
-                showing(R.id.picture)
-                findViewById<ImageView>(R.id.picture).setImageBitmap(bitmap)
-                show(classified)
+                // Who opened the camera meanwhile wants to see that.
+                if (!camera.isOpen) {
+                    showing(R.id.picture)
+                    findViewById<ImageView>(R.id.picture).setImageBitmap(bitmap)
+                    show(classified)
+                }
             },
             ::fail,
         )
     }
 
-    /** The photo the right way up, of no more than 16 megapixels. */
+    /** The photo the right way up, of no more than 12 megapixels. */
     private fun bitmapOf(photo: Uri): Bitmap =
         ImageDecoder.decodeBitmap(ImageDecoder.createSource(contentResolver, photo)) { decoder, info, _ ->
             decoder.allocator = ImageDecoder.ALLOCATOR_SOFTWARE
@@ -155,6 +165,6 @@ class ClassifyActivity : Activity() {
         const val CAMERA = 1
         const val PHOTO = 2
         const val WAIT_MILLIS = 50L
-        const val MOST_PIXELS = 16_000_000L
+        const val MOST_PIXELS = 12_000_000L
     }
 }

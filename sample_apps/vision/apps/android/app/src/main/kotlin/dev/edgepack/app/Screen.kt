@@ -9,8 +9,10 @@ import android.view.View
 import android.view.WindowInsets
 import dev.edgepack.app.core.Callee
 import dev.edgepack.app.core.Opener
+import dev.edgepack.app.core.checkedFiles
 import java.util.concurrent.ExecutorService
 import java.util.concurrent.Executors
+import org.json.JSONObject
 
 /** Keep a screen's content clear of the system bars, under which it reaches from Android 15 on. */
 fun padForSystemBars(view: View) {
@@ -26,11 +28,18 @@ fun padForSystemBars(view: View) {
 /** Go to the screen that checks the models with their golden cases. */
 fun openCheck(activity: Activity) = activity.startActivity(Intent(activity, CheckActivity::class.java))
 
-/** What opens the app's models by their names, each with its digest checked. */
-fun opener(context: Context): Opener {
+/**
+ * What `open` makes of the task in edgepack.json.
+ *
+ * It gets the task, what reads the task's files and what opens the app's models by their names; the digest of
+ * each is checked.
+ */
+fun <T> openTask(context: Context, open: (JSONObject, (String) -> ByteArray, Opener) -> T): T {
     val manifest = manifestOf(context)
     removeOldModels(context, manifest.models)
-    return Opener { name -> manifest.model(name).let { Callee(it, openModel(context, it)) } }
+    val files = checkedFiles(manifest.task) { asset(context, it) }
+    val opener = Opener { name -> manifest.model(name).let { Callee(it, openModel(context, it)) } }
+    return open(manifest.task, files, opener)
 }
 
 /** One thread for one thing that is not for two threads at once; the screen never waits for it. */
@@ -45,6 +54,8 @@ class Worker<T : AutoCloseable>(private val activity: Activity, private val open
         } catch (error: Exception) {
             Result.failure(error)
         } catch (error: LinkageError) {
+            Result.failure(error)
+        } catch (error: OutOfMemoryError) { // a large photo or model; what it took is free again
             Result.failure(error)
         }
         activity.runOnUiThread {

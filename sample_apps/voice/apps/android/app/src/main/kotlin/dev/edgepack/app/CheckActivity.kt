@@ -11,6 +11,9 @@ import dev.edgepack.app.core.Verdict
 class CheckActivity : Activity() {
     private val worker = Worker(this) { AutoCloseable { } }
 
+    @Volatile
+    private var isLeft = false
+
     override fun onCreate(savedInstanceState: Bundle?) {
         super.onCreate(savedInstanceState)
         setContentView(R.layout.check)
@@ -20,6 +23,7 @@ class CheckActivity : Activity() {
     }
 
     override fun onDestroy() {
+        isLeft = true
         worker.close()
         super.onDestroy()
     }
@@ -27,7 +31,7 @@ class CheckActivity : Activity() {
     private fun start() {
         findViewById<Button>(R.id.run).isEnabled = false
         findViewById<TextView>(R.id.verdict).setText(R.string.running)
-        worker.run({ check(applicationContext) }, ::show) { show(Report("", Verdict.FAIL, listOf(it))) }
+        worker.run({ check(applicationContext) { isLeft } }, ::show) { show(Report("", Verdict.FAIL, listOf(it))) }
     }
 
     private fun show(report: Report) {

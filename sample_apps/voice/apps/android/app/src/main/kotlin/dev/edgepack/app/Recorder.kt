@@ -13,6 +13,11 @@ class Recorder {
     @Volatile
     private var isStopped = false
 
+    /** Whether the recording ended by itself, after a minute. */
+    @Volatile
+    var isFull = false
+        private set
+
     /** Samples until `stop` is called, a minute at most; null if the microphone cannot be had. Waits. */
     // The screen asks for the permission before it records.
     @SuppressLint("MissingPermission")
@@ -26,13 +31,17 @@ class Recorder {
         try {
             if (microphone.state != AudioRecord.STATE_INITIALIZED) return null
             microphone.startRecording()
+            // Another app that records may keep it from starting, and nothing is thrown.
+            if (microphone.recordingState != AudioRecord.RECORDSTATE_RECORDING) return null
             val samples = ShortArray(rate * LONGEST_SECONDS)
             var filled = 0
             while (!isStopped && filled < samples.size) {
                 val count = microphone.read(samples, filled, minOf(BLOCK, samples.size - filled))
-                if (count < 0) return null
+                if (count <= 0 && filled == 0) return null
+                if (count <= 0) break // the microphone is gone, not what was said into it
                 filled += count
             }
+            isFull = filled == samples.size
             microphone.stop()
             return fromPcm16(samples.copyOf(filled))
         } finally {

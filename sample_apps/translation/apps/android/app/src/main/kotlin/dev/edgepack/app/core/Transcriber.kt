@@ -29,9 +29,10 @@ class Transcriber(task: JSONObject, file: (String) -> ByteArray, opener: Opener)
     private val carried = readCarriedList(detection.getJSONArray("carried"))
     private val mel = task.getJSONObject("encoder").getString("input")
     private val names = readDecoderNames(task.getJSONObject("decoder"))
-    private val detector = opener.open(detection.getString("model"))
-    private val encoder = opener.open(task.getJSONObject("encoder").getString("model"))
-    private val decoder = opener.open(names.model)
+    private val opened = Opened()
+    private val detector = opened.keep { opener.open(detection.getString("model")) }
+    private val encoder = opened.keep { opener.open(task.getJSONObject("encoder").getString("model")) }
+    private val decoder = opened.keep { opener.open(names.model) }
 
     /** Samples a second that `transcribe` takes; others are resampled. */
     val sampleRate: Int = speech.sampleRate
@@ -83,11 +84,7 @@ class Transcriber(task: JSONObject, file: (String) -> ByteArray, opener: Opener)
         return generate(counted, step.start, generation)
     }
 
-    override fun close() {
-        detector.close()
-        encoder.close()
-        decoder.close()
-    }
+    override fun close() = opened.close()
 }
 
 /** Adds up how long each step takes. */

@@ -112,6 +112,7 @@ class SelfTestTest {
     fun numbersAreShownTheSameInEveryLanguage() {
         val expected = mapOf(
             0.0 to "0", 1.0 to "1", -2.5 to "-2.5", 123456.0 to "123456", 0.9999997 to "0.9999997",
+            999999.96 to "1000000", 100000.04 to "100000", 120000.0 to "120000",
             1e-5 to "1.000e-05", -3.2e7 to "-3.200e+07",
             Double.NaN to "nan", Double.POSITIVE_INFINITY to "inf", Double.NEGATIVE_INFINITY to "-inf",
         )

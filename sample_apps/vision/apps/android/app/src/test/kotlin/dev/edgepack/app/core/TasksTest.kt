@@ -5,6 +5,7 @@ import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertSame
+import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
 import org.junit.Test
 
@@ -61,7 +62,24 @@ class TasksTest {
                 .joinToString("\n") + "\n",
     )
 
-    private fun file(name: String) = files.getValue(name).toByteArray()
+    private val read = mutableListOf<String>()
+
+    private fun file(name: String): ByteArray {
+        read += name
+        return files.getValue(name).toByteArray()
+    }
+
+    @Test
+    fun whatWasOpenedTogetherIsClosedTheLastFirst() {
+        val closed = mutableListOf<Int>()
+        val opened = Opened()
+        val (first, second) = opened.keepAll { List(2) { AutoCloseable { closed += it } } }
+        assertSame(second, opened.keep { second })
+        assertThrows(LinkageError::class.java) { opened.keep<AutoCloseable> { throw LinkageError("no library") } }
+        assertEquals(listOf(1, 1, 0), closed)
+        first.close()
+        assertEquals(listOf(1, 1, 0, 0), closed)
+    }
 
     @Test
     fun aPictureIsNamed() {
@@ -112,7 +130,11 @@ class TasksTest {
             "generation": {"start": [2], "end": 3, "longest": 6, "suppressed": [], "suppressed_first": [],
                 "beams": 2, "length_penalty": 0.6}}""",
         ).put("decoder", JSONObject(decoderNames))
+        assertThrows(NoSuchElementException::class.java) { Translator(task, ::file, opener("e" to encoder)) }
+        assertTrue(encoder.isClosed)
+        read.clear()
         val translator = Translator(task, ::file, opener("e" to encoder, "d" to decoder))
+        assertEquals(listOf("tokens.pieces"), read)
         val language = translator.languages.single()
         assertEquals("Spanish", language.name)
         val (ids, isWhole) = translator.source("a b c", language)
@@ -125,6 +147,8 @@ class TasksTest {
         assertFalse(translator.translate("a b c", null).isCut)
         assertArrayEquals(floatArrayOf(1f, 1f, 1f, 1f, 1f, 0f), encoder.seen.first()[1].floats(), 0f)
         assertSame(decoder.seen[0][3], decoder.seen[1][3])
+        translator.close()
+        assertTrue(decoder.isClosed)
     }
 
     @Test
@@ -156,6 +180,10 @@ class TasksTest {
             "generation": {"start": [3, 3], "end": 0, "longest": 6, "suppressed": [], "suppressed_first": [],
                 "beams": 1, "length_penalty": 0.6}}""",
         ).put("decoder", JSONObject(decoderNames))
+        assertThrows(NoSuchElementException::class.java) {
+            Transcriber(task, ::file, opener("v" to detector, "e" to encoder))
+        }
+        assertTrue(detector.isClosed && encoder.isClosed)
         val transcriber = Transcriber(task, ::file, opener("v" to detector, "e" to encoder, "d" to decoder(4, 0)))
         val sound = FloatArray(100) { if (it in 20 until 36 || it in 60 until 72) 0.9f else 0f }
         assertEquals(listOf(0.1f, 0.9f), transcriber.probabilities(sound).slice(listOf(0, 6)))

@@ -30,6 +30,24 @@ fun interface Opener {
     fun open(name: String): Callee
 }
 
+/** What was opened together: closed together, the last first, also when one more cannot be opened. */
+class Opened : AutoCloseable {
+    private val things = mutableListOf<AutoCloseable>()
+
+    /** What `make` gives; if it throws, everything that was kept before is closed. */
+    fun <T : AutoCloseable> keep(make: () -> T): T = keepAll { listOf(make()) }.single()
+
+    /** The same for several at once. */
+    fun <T : AutoCloseable> keepAll(make: () -> List<T>): List<T> = try {
+        make().also { things += it }
+    } catch (error: Throwable) {
+        close()
+        throw error
+    }
+
+    override fun close() = things.asReversed().forEach { it.close() }
+}
+
 /** Names of a decoder's tensors. position: "" if it has none; given: those that the encoder made. */
 class DecoderNames(
     val model: String,

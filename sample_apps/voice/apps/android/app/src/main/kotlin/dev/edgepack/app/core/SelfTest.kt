@@ -60,7 +60,8 @@ fun shown(value: Double): String {
     if (value == 0.0) return "0"
     val plain = Math.abs(value) >= 1e-3 && Math.abs(value) < 1e6
     if (!plain) return String.format(Locale.ROOT, "%.3e", value)
-    return String.format(Locale.ROOT, "%.7g", value).trimEnd('0').trimEnd('.')
+    val digits = String.format(Locale.ROOT, "%.7g", value)
+    return if ('.' in digits) digits.trimEnd('0').trimEnd('.') else digits
 }
 
 /** One report of all models: the worst verdict, and everything there is to say. */

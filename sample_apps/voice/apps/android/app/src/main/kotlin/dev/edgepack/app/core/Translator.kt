@@ -27,11 +27,15 @@ class Translator(task: JSONObject, file: (String) -> ByteArray, opener: Opener) 
     private val generation = readGeneration(task.getJSONObject("generation"))
     private val names = readDecoderNames(task.getJSONObject("decoder"))
     private val reader = readEncoder(task.getJSONObject("tokenizer"), file)
-    private val writer = readDecoder(task.getJSONObject("tokenizer"), file)
-    private val encoder = opener.open(encoding.getString("model"))
-    private val decoder = opener.open(names.model)
+
+    // What encodes most often decodes as well, and a vocabulary takes a while to read.
+    private val writer = reader as? TextDecoder ?: readDecoder(task.getJSONObject("tokenizer"), file)
 
     val languages: List<Language> = readLanguages(task)
+
+    private val opened = Opened()
+    private val encoder = opened.keep { opener.open(encoding.getString("model")) }
+    private val decoder = opened.keep { opener.open(names.model) }
 
     /** The text in another language, line by line; an empty line stays one. */
     fun translate(text: String, language: Language?): Translation {
@@ -69,8 +73,5 @@ class Translator(task: JSONObject, file: (String) -> ByteArray, opener: Opener) 
         return TensorData.of(info.dtype, info.sizes, DoubleArray(length) { value(it).toDouble() })
     }
 
-    override fun close() {
-        encoder.close()
-        decoder.close()
-    }
+    override fun close() = opened.close()
 }
