@@ -170,6 +170,7 @@ def test_the_readme_of_a_translator_speaks_of_a_choice_only_where_there_is_one(
 ) -> None:
     wanted = msgspec.structs.replace(SETTINGS["translation"], languages=languages)
     monkeypatch.setattr(task_bench, "settings_of", lambda task, word: wanted)
-    text = (render(bench, "android", "litert", "translation") / "README.md").read_text("utf-8")
     choice = ", choose a language" if len(languages) > 1 else ""
-    assert f"Type a text{choice}: the app translates it line by line." in text
+    for platform, target in (("android", "litert"), ("ios", "coreml")):
+        text = (render(bench, platform, target, "translation") / "README.md").read_text("utf-8")
+        assert f"Type a text{choice}: the app translates it line by line." in text
