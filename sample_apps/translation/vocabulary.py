@@ -12,6 +12,7 @@ Source: Kudo, Subword Regularization, ACL 2018, arXiv:1804.10959.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import string
 import struct
@@ -43,19 +44,19 @@ SPACES = [c for c in map(chr, range(sys.maxunicode + 1)) if c.isspace() and c !=
 
 def train(texts: Iterator[str]) -> bytes:
     """A SentencePiece model of SIZE pieces; the same on every machine."""
-    model = io.BytesIO()
-    with tempfile.NamedTemporaryFile("w", suffix=".tsv") as rules:
-        rules.writelines(f"{ord(space):X}\t20\n" for space in SPACES)
-        rules.flush()
-        _train(texts, model, rules.name)
+    model, rules = io.BytesIO(), Path("spaces.tsv")
+    # The model holds the path of its rules, as it was given: another folder must not show.
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        rules.write_text("".join(f"{ord(space):X}\t20\n" for space in SPACES))
+        _train(texts, model, rules)
     return model.getvalue()
 
 
-def _train(texts: Iterator[str], model: io.BytesIO, rules: str) -> None:
+def _train(texts: Iterator[str], model: io.BytesIO, rules: Path) -> None:
     """Writes the model. rules: file of characters, in hexadecimal, and what each is read as."""
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=texts, model_writer=model, model_type="unigram", vocab_size=SIZE,
-        normalization_rule_tsv=rules, add_dummy_prefix=True, remove_extra_whitespaces=True,
+        normalization_rule_tsv=str(rules), add_dummy_prefix=True, remove_extra_whitespaces=True,
         character_coverage=1.0, required_chars=REQUIRED, byte_fallback=False, split_digits=True,
         max_sentencepiece_length=16, num_threads=1, shuffle_input_sentence=False,
         pad_id=PAD, unk_id=UNKNOWN, bos_id=START, eos_id=END,
