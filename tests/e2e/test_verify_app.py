@@ -59,7 +59,7 @@ Outcome = list[str] | EdgepackError
 
 
 @pytest.fixture(scope="module", autouse=True)
-def app_tools() -> None:
+def app_tools() -> Iterator[None]:
     """The tools. Where they are missing, tests fail in continuous integration and skip elsewhere."""
     missing = [p for p in PARTS if not (tools.folder() / p / tools.RECORD).is_file()]
     if missing:
@@ -67,6 +67,10 @@ def app_tools() -> None:
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
+    with pytest.MonkeyPatch.context() as patch:
+        # Tests that have a cache of their own use them too.
+        patch.setenv(tools.VARIABLE, str(tools.folder()))
+        yield
 
 
 def edited(project: Path, *edits: Edit) -> Path:
