@@ -1,5 +1,6 @@
 # make demo: set everything up, build the vision sample for Android and iOS.
 # make test: set everything up, run every check and test.
+# make app-tools: the tools of `edgepack verify-app`; tests that need them skip where they cannot be had.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -8,12 +9,13 @@ BIN := $(VENV)/bin
 # pip's find-links may hold PyTorch's CPU wheel; uv reads its own setting.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
-.PHONY: demo test setup check unit lock schemas bench kill-test conformance clean
+.PHONY: demo test setup app-tools check unit lock schemas bench kill-test conformance sample-apps clean
 
 demo: setup
 	$(BIN)/edgepack build sample_apps/vision
 
 test: setup check
+	-$(MAKE) app-tools
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 setup: $(VENV)/.ready
@@ -24,6 +26,9 @@ $(VENV)/.ready: pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(VENV) --compile-bytecode --editable . --group dev
 	$(BIN)/python -m compileall -q packager targets templates
 	touch $@
+
+app-tools: setup
+	$(BIN)/python tests/apptools/setup.py
 
 check: setup
 	$(BIN)/ruff check .
@@ -48,6 +53,10 @@ clean:
 
 kill-test: setup
 	EDGEPACK_KILLS=100 $(BIN)/python -m pytest tests/e2e/test_kill.py -k killed_at --timeout 7200
+
+# Builds the samples and keeps the sources of their apps, as a unit test wants them.
+sample-apps: setup
+	$(BIN)/python .ci/sample_apps.py
 
 # Apple's own tests on the Core ML emulator, for hours; it goes on where it was interrupted.
 conformance: setup

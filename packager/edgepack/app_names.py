@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 
+from edgepack.contract.text import UNSHOWN
 from edgepack.errors import EdgepackError
 
 MAX_NAME_CHARACTERS = 100
 _ANDROID_ID = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*(\.[a-zA-Z][a-zA-Z0-9_]*)+")
 _IOS_ID = re.compile(r"[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)+")
-UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
-"""Characters that neither XML nor a screen shows."""
 
 
 def check(platform: str, app_id: str, name: str) -> None:
@@ -28,7 +27,7 @@ def check(platform: str, app_id: str, name: str) -> None:
             why=f"{why}, with dots between them",
             help=f"for example {_better_id(app_id, android)}",
         )
-    unfit = UNFIT.search(name)
+    unfit = UNSHOWN.search(name)
     length = len(name.strip())
     if unfit or not 1 <= length <= MAX_NAME_CHARACTERS:
         why = f"a name has 1 to {MAX_NAME_CHARACTERS} characters, this one {length}"

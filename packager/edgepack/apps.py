@@ -14,7 +14,8 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgepack import app_names, golden_cases
+from edgepack import app_names, generated, golden_cases
+from edgepack.contract.text import UNSHOWN
 from edgepack.errors import EdgepackError
 from edgepack.verdict import GOLDEN_CASES
 from edgepack.wire import digest
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     import edgepack_templates as templates
+    from edgepack.tasks import Task
     from edgepack.wire.types import Artifact, Recipe, Signature, TensorSpec
 
     Array = np.ndarray[Any, Any]
@@ -44,103 +46,169 @@ class App:
     """
 
     platform: Literal["android", "ios"]
-    variant: str
     id: str
     name: str
-    task: Literal["generic"] = "generic"
 
 
-def render(
-    app: App,
-    *,
-    artifact: Artifact,
-    artifact_path: Path,
-    recipe: Recipe,
-    model_name: str,
-    golden: Sequence[golden_cases.GoldenCase],
-    limits: Mapping[str, float],
-    out: Path,
-    peaks: Sequence[float] = (),
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packed:
+    """A model that goes into an app.
+
+    path: the artifact on disk, a file or a folder. golden: the first that fit are taken. peaks: for each
+    output the largest absolute number of the reference over all validation cases, which scales the
+    limits; without them that over the cases that are taken.
+    """
+
+    name: str
+    variant: str
+    recipe: Recipe
+    artifact: Artifact
+    path: Path
+    golden: Sequence[golden_cases.GoldenCase]
+    limits: Mapping[str, float]
+    peaks: Sequence[float] = ()
+
+
+def render(app: App, models: Sequence[Packed], task: Task, out: Path) -> None:
     """Write a whole app project into `out`, a missing or empty folder; equal input, equal bytes.
 
-    artifact_path: the model on disk, a file or a folder. golden: the first that fit are taken.
-    peaks: for each output the largest absolute number of the reference over all validation cases,
-    which scales the limits; without them that over the cases that are taken.
-    Raises E601 for a bad id, E602 for a bad name, E603 when the target does not run on the
-    platform, E604 when the app could not feed the signature, E605 when the model is not the
-    artifact's, E606 when a golden case does not fit, E607 for limits that apps cannot judge, E608
-    when `out` holds something; OSError when it cannot be written.
+    models: one or more, all of one target. Raises E601 for a bad id, E602 for a bad name, E603 when the
+    target does not run on the platform, E604 when the app could not feed a signature, E605 when a model
+    is not the artifact's, E606 when a golden case does not fit, E607 for limits that apps cannot judge,
+    E608 when `out` holds something; OSError when it cannot be written.
     """
-    template, target = _served(app, artifact, recipe)
+    recipe = models[0].recipe
+    template, target = _served(app, models, task)
     app_names.check(app.platform, app.id, app.name)
-    _check_signature(artifact.signature, target)
-    _check_limits(limits)
-    _check_model(artifact, artifact_path)
+    for model in models:
+        _check_signature(model.artifact.signature, target)
+        _check_limits(model.limits)
+        _check_model(model.artifact, model.path)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise EdgepackError("E608", f"{out} is not an empty folder", help="name a new folder")
-    cases, files, skipped = golden_cases.stored(golden, artifact.signature)
-    peaks = peaks or golden_cases.peaks(golden[:GOLDEN_CASES], len(artifact.signature.outputs))
+
+    stored = [golden_cases.stored(model.golden, model.artifact.signature) for model in models]
 
     payload = out / template.payload
-    _copy(artifact_path, payload / target.model)
-    for name, data in files.items():
-        _write(payload / "golden" / name, data)
-    stored = {"schema": 1, "byte_order": "little", "cases": cases, "skipped": skipped}
-    _write(payload / "golden" / "golden.json", _json(stored))
+    stems = _stems([model.name for model in models])
+    described = [
+        _put_model(model, f"{stem}{target.suffix}", f"golden/{stem}", cases, payload)
+        for model, stem, cases in zip(models, stems, stored, strict=True)
+    ]
+    for name, data in task.files.items():
+        _write(payload / name, data)
     manifest = {
         "schema": 1,
-        "model": {"name": model_name},
-        "task": app.task,
-        "variant": app.variant,
+        "task": {**task.value, "files": _described_files(payload, sorted(task.files))},
         "target": recipe.target,
-        "precision": recipe.precision,
         "runtime": {"name": target.runtime.name, "version": target.runtime.version},
-        "artifact": _described(artifact, payload, target.model, peaks),
-        "limits": {name: limits[name] for name in sorted(limits)},
-        "notes": [*artifact.notes, *golden_cases.notes(cases, skipped)],
-        "versions": {name: artifact.versions[name] for name in sorted(artifact.versions)},
+        "models": described,
     }
     _write(payload / "edgepack.json", _json(manifest))
+    write_sources(app, manifest, recipe, out)
+    generated.write_listing(out)
+
+
+def write_sources(app: App, manifest: Mapping[str, Any], recipe: Recipe, out: Path) -> None:
+    """The files of a project that come from its template.
+
+    manifest: as edgepack.json holds it. recipe: of one of the models, whose target and options count.
+    """
+    import edgepack_templates as templates
+
+    template = templates.read(app.platform)
+    kind = manifest["task"]["kind"]
     values = {
         "app": app,
-        "golden": stored,
+        "task": kind,
         "manifest": manifest,
         "minimum_ios": _minimum_ios(template, recipe),
         "payload": template.payload,
-        "runtime": target.runtime,
+        "permissions": template.tasks[kind].permissions,
+        "runtime": template.targets[recipe.target].runtime,
+        "screen": template.tasks[kind].screen,
         "target": recipe.target,
         "versions": template.versions,
     }
-    _fill(app.platform, recipe.target, template, values, out)
+    _fill(app.platform, template, values, out)
+
+
+def _stems(names: Sequence[str]) -> list[str]:
+    """What the models are called in the app: "model", or of several their names in plain letters."""
+    if len(names) == 1:
+        return ["model"]
+    stems: list[str] = []
+    for number, name in enumerate(names, start=1):
+        stem = "-".join(re.findall("[0-9a-z]+", name.lower())) or "model"
+        while stem in stems:
+            stem = f"{stem}-{number}"
+        stems.append(stem)
+    return stems
+
+
+def _put_model(
+    model: Packed, file: str, folder: str,
+    stored: tuple[list[dict[str, Any]], dict[str, bytes], list[dict[str, Any]]], payload: Path,
+) -> dict[str, Any]:  # fmt: skip
+    """Write a model and its golden cases; what edgepack.json says of it."""
+    artifact = model.artifact
+    outputs = len(artifact.signature.outputs)
+    peaks = model.peaks or golden_cases.peaks(model.golden[:GOLDEN_CASES], outputs)
+    cases, files, skipped = stored
+    _copy(model.path, payload / file)
+    for name, data in files.items():
+        _write(payload / folder / name, data)
+    listed = {"schema": 1, "byte_order": "little", "cases": cases, "skipped": skipped}
+    _write(payload / folder / "golden.json", _json(listed))
+    return {
+        "name": model.name,
+        "variant": model.variant,
+        "precision": model.recipe.precision,
+        "artifact": _described(artifact, payload, file, peaks),
+        "golden": folder,
+        "cases": len(cases),
+        "limits": {name: model.limits[name] for name in sorted(model.limits)},
+        "notes": [*artifact.notes, *golden_cases.notes(cases, skipped)],
+        "versions": {name: artifact.versions[name] for name in sorted(artifact.versions)},
+    }
 
 
 # --- what is refused -----------------------------------------------------------------------------
 
 
 def _served(
-    app: App, artifact: Artifact, recipe: Recipe
+    app: App, models: Sequence[Packed], task: Task
 ) -> tuple[templates.Template, templates.Target]:
-    """The template and its part for the target. Raises E603."""
+    """The template and its part for the models' target. Raises E603."""
     import edgepack_templates as templates
 
     template = templates.read(app.platform)
-    target = template.targets.get(recipe.target)
+    wanted = models[0].recipe.target
+    target = template.targets.get(wanted)
     if target is None:
         served = " or ".join(sorted(template.targets))
         raise EdgepackError(
             "E603",
-            f"an {app.platform} app cannot run {recipe.target} models",
+            f"an {app.platform} app cannot run {wanted} models",
             why=f"its template knows {served}",
-            help=f"build the model for {served}, or choose another variant than {app.variant}",
+            help=f"build the model for {served}, or choose another variant than {models[0].variant}",
         )
-    if not artifact.file.endswith(target.suffix):
+    kind = task.value["kind"]
+    if kind not in template.tasks:
         raise EdgepackError(
             "E603",
-            f"{artifact.file} is not a {recipe.target} model",
-            why=f"a {recipe.target} model is a {target.suffix}",
-            help="name a variant of that target",
+            f"there is no {app.platform} app for the task {kind}",
+            why=f"its template knows {', '.join(template.tasks)}",
+            help="choose another task, or generic",
         )
+    for model in models:
+        if model.recipe.target != wanted or not model.artifact.file.endswith(target.suffix):
+            raise EdgepackError(
+                "E603",
+                f"{model.artifact.file} is not a {wanted} model",
+                why=f"a {wanted} model is a {target.suffix}, and an app has one runtime",
+                help="name a variant of that target",
+            )
     return template, target
 
 
@@ -163,7 +231,7 @@ def _check_signature(signature: Signature, target: templates.Target) -> None:
 
 def _flaw(tensor: TensorSpec, target: templates.Target) -> str:
     """Why the app's runtime cannot take or give the tensor, "" if it can."""
-    if app_names.UNFIT.search(tensor.name) or not tensor.name:
+    if UNSHOWN.search(tensor.name) or not tensor.name:
         return "its name is empty or holds a character that cannot be written"
     if tensor.dtype not in target.dtypes:
         return f"it is {tensor.dtype}; the app's language has {', '.join(target.dtypes)}"
@@ -204,24 +272,17 @@ def _check_model(artifact: Artifact, path: Path) -> None:
 
 
 def _described(
-    artifact: Artifact, payload: Path, model: str, peaks: Sequence[float]
+    artifact: Artifact, payload: Path, file: str, peaks: Sequence[float]
 ) -> dict[str, Any]:
     """The model as edgepack.json describes it, with the digest of every file of it."""
-    whole = payload / model
+    whole = payload / file
     files = sorted(p for p in whole.rglob("*") if p.is_file()) if whole.is_dir() else [whole]
     signature = artifact.signature
     return {
-        "file": model,
+        "file": file,
         "sha256": artifact.sha256,
         "bytes": artifact.bytes,
-        "files": [
-            {
-                "path": file.relative_to(payload).as_posix(),
-                "sha256": digest.of_file(file),
-                "bytes": file.stat().st_size,
-            }
-            for file in files
-        ],
+        "files": _described_files(payload, [f.relative_to(payload).as_posix() for f in files]),
         "signature": {
             "name": signature.name,
             "inputs": [_described_tensor(tensor) for tensor in signature.inputs],
@@ -231,6 +292,18 @@ def _described(
             ],
         },
     }
+
+
+def _described_files(payload: Path, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Files beside edgepack.json with their digests."""
+    return [
+        {
+            "path": name,
+            "sha256": digest.of_file(payload / name),
+            "bytes": (payload / name).stat().st_size,
+        }
+        for name in names
+    ]
 
 
 def _described_tensor(tensor: TensorSpec) -> dict[str, Any]:
@@ -259,15 +332,15 @@ def _minimum_ios(template: templates.Template, recipe: Recipe) -> str:
     return ".".join(str(part) for part in max(floor, wanted))
 
 
-def _fill(
-    platform: str, target: str, template: templates.Template, values: dict[str, Any], out: Path
-) -> None:
-    """Render or copy every file of the template that the target gets."""
+def _fill(platform: str, template: templates.Template, values: dict[str, Any], out: Path) -> None:
+    """Render or copy every file of the template that the target and the task get."""
     import edgepack_templates as templates
 
     root = templates.ROOT / platform
     environment = _environment(root)
-    for final, name in templates.files(platform, template, target).items():
+    for final, name in templates.files(
+        platform, template, values["target"], values["task"]
+    ).items():
         if name.endswith(".j2"):
             _write(out / final, environment.get_template(name).render(values).encode())
         else:

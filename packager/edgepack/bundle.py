@@ -85,12 +85,15 @@ class ManifestParity(Struct, frozen=True, kw_only=True):
 
 
 class ManifestArtifact(Struct, frozen=True, kw_only=True):
-    """One artifact. file: relative to the manifest. signature: exactly what an app feeds and gets.
+    """One artifact. model: name of what it was made from. file: relative to the manifest.
+
+    signature: exactly what an app feeds and gets.
 
     calibration: sha256 of the calibration samples, null where the precision needs none.
     environment: digest of the environment that made it.
     """
 
+    model: str
     variant: str
     target: str
     precision: str
@@ -107,20 +110,25 @@ class ManifestArtifact(Struct, frozen=True, kw_only=True):
 
 
 class ManifestApp(Struct, frozen=True, kw_only=True):
-    """One generated app project. path: relative to the manifest; sha256: of its files as generated."""
+    """One generated app project. path: relative to the manifest; sha256: of its files as generated.
+
+    variants: the artifacts it carries, one of each model that its task runs.
+    """
 
     platform: str
-    variant: str
+    task: str
+    variants: list[str]
     path: str
     sha256: str
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
-    """manifest.json: what was made of which model, and how good it is."""
+    """manifest.json: what was made of which models, and how good it is."""
 
     schema: int
     edgepack: str
-    model: ManifestModel
+    name: str
+    models: list[ManifestModel]
     artifacts: list[ManifestArtifact]
     apps: list[ManifestApp] = []
 

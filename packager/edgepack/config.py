@@ -17,10 +17,12 @@ import msgspec.inspect
 from msgspec import Meta, Struct
 
 from edgepack.errors import EdgepackError
+from edgepack.task_settings import TaskName, Tasks
 
 FILE_NAME = "edgepack.toml"
 SCHEMA = 1
-LONGEST_NAME = 100
+LONGEST_NAME, LONGEST_NAME_BYTES = 100, 200
+"""Folders and files are called after it; they have room for 255 bytes."""
 INTEGERS_END = 2**63
 
 _NO_NAME = re.compile(r"^\.|[/\\\x00-\x1f]")
@@ -90,6 +92,8 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The source model. source: file.py:factory, model.pt2 or model.pt.
 
     files: weights and whatever else the factory reads; part of every cache key.
+    calibration, validation: samples of this model, instead of those under [data].
+    precisions: by target, instead of those under [targets].
     python: interpreter that has the model's packages. requirements: or a list of them that edgepack
     installs beside PyTorch in an environment of its own.
     """
@@ -103,6 +107,9 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     inputs: list[Input] = []
     outputs: list[Output] = []
     dimensions: dict[str, Positive | DimensionRange] = {}
+    calibration: str | None = None
+    validation: str | None = None
+    precisions: dict[str, list[str]] = {}
 
 
 class Data(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -130,12 +137,15 @@ class ParityLimits(
 
 
 class AppSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One app to generate. variant: which artifact it carries; id: application or bundle id."""
+    """One app to generate. id: application or bundle id. task: what it does, as [tasks.TASK] says.
 
-    variant: str | None = None
+    variant: which artifact it carries, such as "litert-int8"; of several models, for all or by model.
+    """
+
+    variant: str | dict[str, str] | None = None
     id: str | None = None
     name: str | None = None
-    task: Literal["generic"] = "generic"
+    task: TaskName = "generic"
 
 
 class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -148,29 +158,48 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """edgepack.toml.
 
+    name: of the whole, where [[model]] tables name several models that belong together.
     targets: by target name, `precisions` and the target's own options.
     environments: an existing Python by environment name, instead of one that edgepack makes.
     allow: verdicts other than pass that do not fail the build.
     """
 
     schema: Literal[1]
-    model: Model
+    name: str = ""
+    model: Model | Annotated[list[Model], Meta(min_length=1)]
     data: Data = Data()
     targets: dict[str, dict[str, Any]] = {}
     parity: dict[str, ParityLimits] = {}
     apps: dict[Literal["android", "ios"], AppSettings] = {}
+    tasks: Tasks = Tasks()
     environments: dict[str, str] = {}
     limits: Limits = Limits()
     allow: list[Literal["not-run"]] = []
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
-    """A config, the text it came from ("" when made from flags), and its folder, which paths start from."""
+    """A config, the text it came from ("" when made from flags), and its folder, which paths start from.
+
+    at: which of several [[model]] tables this is about; None where there is one, or all are meant.
+    """
 
     config: Config
     text: str
     path: Path
     folder: Path
+    at: int | None = None
+
+    @property
+    def model(self) -> Model:
+        """The model this is about, the first if all are meant."""
+        models = self.config.model
+        return models[self.at or 0] if isinstance(models, list) else models
+
+    def each(self) -> list[Loaded]:
+        """The same, about each of the models."""
+        if not isinstance(self.config.model, list):
+            return [self]
+        return [msgspec.structs.replace(self, at=i) for i in range(len(self.config.model))]
 
 
 def load(path: Path) -> Loaded:
@@ -208,13 +237,30 @@ def check(data: dict[str, Any], text: str, path: Path) -> Config:
 def refuse_odd_values(loaded: Loaded) -> None:
     """E103 for what the type of a value allows but its use does not."""
     _refuse_odd_numbers(loaded, msgspec.to_builtins(loaded.config), ())
-    model = loaded.config.model
-    if _NO_NAME.search(model.name) or len(model.name) > LONGEST_NAME:
-        raise problem(
-            loaded, "E103", "wrong value for model.name", ("model", "name"),
-            why="becomes the name of a folder",
-            help="Use no slashes and no leading dot, and at most 100 characters.",
-        )  # fmt: skip
+    if _is_odd_name(loaded.config.name):
+        raise _odd_name(loaded, ("name",))
+    for one in loaded.each():
+        _refuse_odd_model(one)
+
+
+def _is_odd_name(name: str) -> bool:
+    size = len(name.encode(errors="surrogatepass"))
+    return bool(_NO_NAME.search(name)) or len(name) > LONGEST_NAME or size > LONGEST_NAME_BYTES
+
+
+def _odd_name(loaded: Loaded, place: tuple[str | int, ...]) -> EdgepackError:
+    return problem(
+        loaded, "E103", f"wrong value for {'.'.join(map(str, place))}", place,
+        why="becomes the name of a folder",
+        help=f"Use no slashes and no leading dot, and at most {LONGEST_NAME} characters or "
+        f"{LONGEST_NAME_BYTES} bytes.",
+    )  # fmt: skip
+
+
+def _refuse_odd_model(loaded: Loaded) -> None:
+    model = loaded.model
+    if _is_odd_name(model.name):
+        raise _odd_name(loaded, ("model", "name"))
     for position, spec in enumerate(model.inputs):
         if spec.range and spec.range[0] > spec.range[1]:
             raise problem(
@@ -260,6 +306,8 @@ def problem(
     help: str = "",  # noqa: A002
 ) -> EdgepackError:
     """An error about one key of a loaded config, with its line and caret when there is a file."""
+    if loaded.at is not None and place[0] == "model":
+        place = ("model", loaded.at, *place[1:])
     if loaded.text:
         from edgepack import toml_places
 
@@ -292,15 +340,17 @@ def _explained(said: str, data: dict[str, Any], text: str, path: Path) -> Edgepa
     if unknown:
         message, code = f"unknown key {unknown[1]!r} in {where}", "E102"
         place, why = (*place, unknown[1], ""), "edgepack does not know this key"
-        helps = suggestion(unknown[1], known) or f"Known keys: {', '.join(known)}."
+        listed = f"Known keys: {', '.join(known)}." if known else "Give it a name."
+        helps = suggestion(unknown[1], known) or listed
     elif missing:
         message, code = f"{where} lacks the key {missing[1]!r}", "E104"
         why, helps = f"{missing[1]!r} is needed here", f"Add `{missing[1]} = ...`."
     else:
         message, code = f"wrong value for {where}", "E103"
         why = sentence[0].lower() + sentence[1:]
-        helps = suggestion(str(_value(data, place)), known) or (
-            f"One of: {', '.join(known)}." if known else ""
+        choices = _choices(place)
+        helps = suggestion(str(_value(data, place)), choices) or (
+            f"One of: {', '.join(choices)}." if choices else ""
         )
     loaded = Loaded(config=_NOTHING, text=text, path=path, folder=path.parent)
     return problem(loaded, code, message, place, why=why, help=helps)
@@ -324,11 +374,13 @@ def _place(at: str, data: dict[str, Any]) -> tuple[str | int, ...]:
             place.append(name or int(index))
             continue
         table = _value(data, tuple(place))
-        kind = _type_at(tuple(place))
-        place.append(next((k for k, v in table.items() if _fails(v, kind.value_type)), ""))
+        kinds = _options(_type_at(tuple(place)))
+        kind = next(k.value_type for k in kinds if isinstance(k, msgspec.inspect.DictType))
+        place.append(next((k for k, v in table.items() if _fails(v, kind)), ""))
     if in_key:
         keys = _known(tuple(place))
-        place.append(next((k for k in _value(data, tuple(place)) if k not in keys), ""))
+        table = _value(data, tuple(place)) if keys else ()
+        place.append(next((k for k in table if k not in keys), ""))  # Of free names one is refused.
     return tuple(place)
 
 
@@ -346,7 +398,16 @@ def _annotation(kind: Any) -> Any:
         return kind.cls
     if isinstance(kind, msgspec.inspect.UnionType):
         return Positive | DimensionRange
+    if isinstance(kind, msgspec.inspect.IntType):
+        return Annotated[int, Meta(ge=kind.ge)]
+    if isinstance(kind, msgspec.inspect.ListType):
+        return list[str]
     return dict[str, Any] if isinstance(kind, msgspec.inspect.DictType) else str
+
+
+def _options(kind: Any) -> tuple[Any, ...]:
+    """The types of which a value may have one."""
+    return kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
 
 
 def _value(data: Any, place: tuple[str | int, ...]) -> Any:
@@ -362,28 +423,30 @@ def _type_at(place: tuple[str | int, ...]) -> Any:
     """The inspected type of a place in the file."""
     kind: Any = msgspec.inspect.type_info(Config)
     for step in place:
-        kinds = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
-        for option in kinds:
-            if isinstance(option, msgspec.inspect.StructType):
+        for option in _options(kind):
+            if isinstance(step, int):
+                if isinstance(option, msgspec.inspect.ListType | msgspec.inspect.VarTupleType):
+                    kind = option.item_type
+            elif isinstance(option, msgspec.inspect.StructType):
                 fields = {f.encode_name: f.type for f in option.fields}
-                kind = fields.get(str(step), msgspec.inspect.AnyType())
+                kind = fields.get(step, msgspec.inspect.AnyType())
             elif isinstance(option, msgspec.inspect.DictType):
                 kind = option.value_type
-            elif isinstance(option, msgspec.inspect.ListType):
-                kind = option.item_type
     return kind
 
 
+def _choices(place: tuple[str | int, ...]) -> list[str]:
+    """The values that may stand at a place; [] when they cannot be counted."""
+    kinds = [k for k in _options(_type_at(place)) if isinstance(k, msgspec.inspect.LiteralType)]
+    return [str(value) for kind in kinds for value in kind.values]
+
+
 def _known(place: tuple[str | int, ...]) -> list[str]:
-    """The keys, or the values, that may stand at a place; [] when any may."""
-    kind = _type_at(place)
-    kinds = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
+    """The keys that may stand at a place; [] when any may."""
     found: list[str] = []
-    for option in kinds:
+    for option in _options(_type_at(place)):
         if isinstance(option, msgspec.inspect.StructType):
             found += [f.encode_name for f in option.fields]
-        elif isinstance(option, msgspec.inspect.LiteralType):
-            found += [str(v) for v in option.values]
         elif isinstance(option, msgspec.inspect.DictType) and isinstance(
             option.key_type, msgspec.inspect.LiteralType
         ):

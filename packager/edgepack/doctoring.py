@@ -61,7 +61,6 @@ def _examine(name: str, folder: Path, console: Console) -> Finding:
     try:
         made = pipeline.build(
             plan.resolve(loaded, folder / "dist"),
-            "tiny.py:make",
             console,
             os.cpu_count() or 1,
             cache,

@@ -7,7 +7,7 @@ import tomllib
 from typing import Any
 
 from edgepack import registry
-from edgepack.config import Config
+from edgepack.config import Config, Model
 from edgepack.inspecting import Found
 
 
@@ -18,6 +18,7 @@ def parsed(text: str) -> dict[str, Any]:
 
 def toml_of(config: Config, found: Found) -> str:
     """The file's text: model, inputs and outputs as found, targets, and the choices left to the user."""
+    assert isinstance(config.model, Model), "flags name one model"
     signature = found.signatures[-1]
     lines = ["schema = 1", "", "[model]", f"name = {_quoted(found.facts['model'])}"]
     lines += [f"source = {_quoted(config.model.source)}"]

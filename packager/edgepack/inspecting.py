@@ -48,14 +48,15 @@ def artifact(path: Path, registered: registry.Registered, console: Console) -> F
 
 def model(plan: BuildPlan, console: Console) -> Found:
     """A source model. Raises what loading and exporting it raise."""
-    digests = source_files.check(plan.model)
+    (one,) = plan.models
+    digests = source_files.check(one.model)
     plan = _only(plan, tuple(e for e in plan.environments if e.name == "torch"))
     environments = pipeline.make_environments(plan, console)
     with pipeline.opened(plan, environments, console, 1) as b:
         exported = stages.export(b, digests, None, preload=False)
     result = exported.result
     facts = {
-        "model": plan.name, "kind": plan.model.kind, "parameters": f"{result.parameters:,}",
+        "model": one.name, "kind": one.model.kind, "parameters": f"{result.parameters:,}",
         "sha256": exported.sha256,
         **{f"dimension {d.name}": f"{d.minimum} to {d.maximum}" for d in result.dimensions},
     }  # fmt: skip

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgepack.config import Audio, Image, Input
+from edgepack.contract.settings import ImageInput
 from edgepack.errors import EdgepackError
 from edgepack.wire.types import Signature, TensorSpec
 
@@ -49,18 +50,18 @@ def image_case(path: Path, inputs: Sequence[Input], signature: Signature) -> Cas
 def image_array(path: Path, settings: Image, spec: TensorSpec) -> Array:
     """A photo as the array `spec` asks for: resized, cropped, scaled, normalised, batch axis 1.
 
-    float inputs hold (pixel * scale - mean) / std, integer inputs the pixel values 0 to 255.
+    Apps do the same with contract.images, which Pillow's resize equals to the bit and beats in speed.
     Raises E103 for settings that do not fit the channels, E226 when the shape is no image, E227 when
     the dtype cannot hold pixels, E228 for an unreadable file.
     """
     from PIL import Image as Pillow
 
-    height, width, channels, first = _image_layout(spec)
-    mean, std = (_per_channel(settings, name, channels, spec) for name in ("mean", "std"))
-    resample = Pillow.Resampling[settings.interpolation.upper()]
-    image = _picture(path, _MODES[channels], gray=settings.color == "gray")
-    if settings.resize:
-        ratio = settings.resize / min(image.size)
+    wanted = image_input(settings, spec)
+    width, height, channels = wanted.width, wanted.height, wanted.channels
+    resample = Pillow.Resampling[wanted.interpolation.upper()]
+    image = _picture(path, _MODES[channels], gray=wanted.color == "gray")
+    if wanted.resize:
+        ratio = wanted.resize / min(image.size)
         size = (max(width, round(image.width * ratio)), max(height, round(image.height * ratio)))
         image = image.resize(size, resample)
         left, top = (image.width - width) // 2, (image.height - height) // 2
@@ -68,13 +69,34 @@ def image_array(path: Path, settings: Image, spec: TensorSpec) -> Array:
     else:
         image = image.resize((width, height), resample)
     pixels = np.asarray(image).reshape(height, width, channels)
-    if settings.color == "bgr" and channels > 1:
+    if wanted.color == "bgr" and channels > 1:
         pixels = pixels[:, :, [2, 1, 0, *range(3, channels)]]
     if np.dtype(spec.dtype).kind == "f":
-        pixels = (pixels.astype(np.float64) * settings.scale - mean) / std
+        mean, std = np.array(wanted.mean, np.float64), np.array(wanted.std, np.float64)
+        pixels = (pixels.astype(np.float64) * wanted.scale - mean) / std
     array: Array = pixels.astype(spec.dtype)
-    array = array.transpose(2, 0, 1) if first else array
+    array = array.transpose(2, 0, 1) if wanted.layout == "channels-first" else array
     return array.reshape((1,) * (len(spec.shape) - array.ndim) + array.shape)
+
+
+def image_input(settings: Image, spec: TensorSpec) -> ImageInput:
+    """How a photo becomes the input `spec`, as apps need it. Raises E103, E226, E227."""
+    height, width, channels, first = _image_layout(spec)
+    for name in ("mean", "std"):
+        values = getattr(settings, name)
+        if len(values) not in (1, channels) or (name == "std" and not all(values)):
+            raise EdgepackError(
+                "E103",
+                f"wrong value for image.{name} of input {spec.name!r}",
+                why=f"It is {list(values)}; the input has {channels} channels.",
+                help=f"Give one value or {channels}"
+                + (", none of them 0." if name == "std" else "."),
+            )
+    fields = {name: getattr(settings, name) for name in settings.__struct_fields__}
+    return ImageInput(
+        width=width, height=height, channels=channels, dtype=spec.dtype,  # type: ignore[arg-type]
+        layout="channels-first" if first else "channels-last", **fields,
+    )  # fmt: skip
 
 
 def _picture(path: Path, mode: str, *, gray: bool) -> Picture:
@@ -93,19 +115,6 @@ def _picture(path: Path, mode: str, *, gray: bool) -> Picture:
         OSError, EOFError, SyntaxError, ValueError, struct.error, Pillow.DecompressionBombError,
     ) as error:  # fmt: skip
         raise unreadable(path, error) from error
-
-
-def _per_channel(settings: Image, name: str, channels: int, spec: TensorSpec) -> Array:
-    """The mean or std of an image input, as one value or one per channel. Raises E103."""
-    values = np.array(getattr(settings, name), np.float64)
-    if len(values) in (1, channels) and (name == "mean" or values.all()):
-        return values
-    raise EdgepackError(
-        "E103",
-        f"wrong value for image.{name} of input {spec.name!r}",
-        why=f"It is {values.tolist()}; the input has {channels} channels.",
-        help=f"Give one value or {channels}" + (", none of them 0." if name == "std" else "."),
-    )
 
 
 def _image_layout(spec: TensorSpec) -> tuple[int, int, int, bool]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,12 +16,13 @@ from typing import Any
 
 import msgspec
 
-from edgepack import __version__, bundle, envs, registry, sampling, source_files, stages
+from edgepack import __version__, bundle, envs, registry, sampling, source_files, stages, tasks
+from edgepack.app_plans import AppPlan
 from edgepack.console import Console
 from edgepack.envs import Environment
 from edgepack.errors import EdgepackError
 from edgepack.jobs import Jobs, Limits
-from edgepack.plan import AppPlan, BuildPlan, EnvironmentPlan
+from edgepack.plan import BuildPlan, EnvironmentPlan, ModelPlan
 from edgepack.registry import Registered
 from edgepack.stages import Build, Data, ExportedModel
 from edgepack.store import Entry, Store
@@ -45,6 +46,16 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """One model with all its variants. b: the build, about this model."""
+
+    b: Build
+    model: ExportedModel
+    data: Data
+    made: list[Made]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What a build came to. folder: where it was put, the dist folder or its -failed neighbour."""
 
@@ -54,22 +65,16 @@ class Outcome:
     seconds: float
 
 
-def build(
-    plan: BuildPlan, source_name: str, console: Console, slots: int, cache: Path | None = None
-) -> Outcome:
+def build(plan: BuildPlan, console: Console, slots: int, cache: Path | None = None) -> Outcome:
     """Everything: check, export, sample, convert, run, compare, render, bundle. Raises EdgepackError.
 
-    source_name: the model as the user named it, for the manifest. slots: processes at once.
-    cache: folder of the store, None for the user's.
+    slots: processes at once. cache: folder of the store, None for the user's.
     """
     started = time.monotonic()
-    digests = source_files.check(plan.model)
-    environments = make_environments(plan, console)
-    with opened(plan, environments, console, slots, cache) as b:
-        model, data = model_and_data(b, digests)
-        made = _all_variants(b, model, data)
-        apps = [] if _failed(made) else _apps(b, made, data)
-        manifest = _manifest(b, model, source_name, made, apps)
+    with _everything(plan, console, slots, cache) as (b, built):
+        made = [m for one in built for m in one.made]
+        apps = [] if _failed(made) else _apps(built)
+        manifest = _manifest(built, apps)
         report = bundle.Report(
             schema=bundle.SCHEMA, plan=plan, stages=b.records, parity=[m.parity for m in made],
             warnings=b.warnings,
@@ -78,6 +83,55 @@ def build(
     return Outcome(
         manifest=manifest, report=report, folder=folder, seconds=time.monotonic() - started
     )
+
+
+def apps(
+    plan: BuildPlan, console: Console, slots: int, put: Callable[[AppPlan, Path], None]
+) -> list[ParityReport]:
+    """The apps of a plan and nothing besides; the verdicts on what they carry. Raises EdgepackError.
+
+    put: called with each app and the folder of its project, unless a verdict is "fail".
+    """
+    with _everything(_for_apps(plan), console, slots, None) as (_, built):
+        made = [m for one in built for m in one.made]
+        if not _failed(made):
+            for wanted, entry in _apps(built):
+                put(wanted, entry.path("app"))
+        return [m.parity for m in made]
+
+
+def _for_apps(plan: BuildPlan) -> BuildPlan:
+    """The plan with the models and variants that its apps carry, and no other."""
+    carried = {variant for app in plan.apps for variant in app.variants}
+    models = [
+        replace(model, variants=tuple(v for v in model.variants if v.id in carried))
+        for model in plan.models
+    ]
+    models = [model for model in models if model.variants]
+    targets = [registry.find(v.recipe.target).target for m in models for v in m.variants]
+    names = {registry.environment_of_sources()[0].name}
+    names |= {spec.name for target in targets for spec in (target.convert_in, target.run_in)}
+    environments = tuple(e for e in plan.environments if e.name in names)
+    return replace(plan, models=tuple(models), environments=environments)
+
+
+@contextlib.contextmanager
+def _everything(
+    plan: BuildPlan, console: Console, slots: int, cache: Path | None
+) -> Iterator[tuple[Build, list[Built]]]:
+    """Every model exported, converted, run and compared."""
+    digests = [source_files.check(model.model) for model in plan.models]
+    for app in plan.apps:
+        tasks.check_files(app.settings, Path(app.folder))
+    environments = make_environments(plan, console)
+    with opened(plan, environments, console, slots, cache) as b:
+        yield (
+            b,
+            [
+                _built(replace(b, plan=model), found)
+                for model, found in zip(plan.models, digests, strict=True)
+            ],
+        )
 
 
 @contextlib.contextmanager
@@ -95,7 +149,7 @@ def opened(
     pool = ThreadPoolExecutor(max_workers=32)
     try:
         yield Build(
-            plan=plan, store=store, jobs=jobs, console=console, environments=environments,
+            plan=plan.models[0], whole=plan, store=store, jobs=jobs, console=console, environments=environments,
             slots=slots, room=Semaphore(slots), pool=pool,
         )  # fmt: skip
     except BaseException:
@@ -132,6 +186,12 @@ def _environment(wanted: EnvironmentPlan, spec: Any, folder: Path, console: Cons
         console.finish(spec.name)
 
 
+def _built(b: Build, digests: dict[str, str]) -> Built:
+    """Everything of one model."""
+    model, data = model_and_data(b, digests)
+    return Built(b=b, model=model, data=data, made=_all_variants(b, model, data))
+
+
 def model_and_data(b: Build, digests: dict[str, str]) -> tuple[ExportedModel, Data]:
     """Export the model and fit the samples; what does not depend on each other runs side by side."""
     plans = {"calibration": b.plan.calibration, "validation": b.plan.validation}
@@ -163,7 +223,7 @@ def model_and_data(b: Build, digests: dict[str, str]) -> tuple[ExportedModel, Da
 def _compared(b: Build) -> bool:
     """Whether anything is compared with the source model, or carries its outputs."""
     runs = [not registry.find(v.recipe.target).target.not_run for v in b.plan.variants]
-    return any(runs) or bool(b.plan.apps)
+    return any(runs) or bool(b.whole.apps)
 
 
 def _needed(b: Build, role: str, form: Form, model: ExportedModel) -> bool:
@@ -267,28 +327,44 @@ def _failed(made: list[Made]) -> bool:
     return any(m.parity.verdict == "fail" for m in made)
 
 
-def _apps(b: Build, made: list[Made], data: Data) -> list[tuple[AppPlan, Entry]]:
-    """The app projects of the plan, each around its variant."""
-    by_id = {m.variant.id: m for m in made}
+def _apps(built: list[Built]) -> list[tuple[AppPlan, Entry]]:
+    """The app projects of the plan, each around its variants."""
+    by_id = {m.variant.id: (one, m) for one in built for m in one.made}
     rendered = []
-    for wanted in b.plan.apps:
-        m = by_id[wanted.variant]
-        entry = stages.app(
-            b, wanted, m.variant.id, m.entry, m.artifact, m.parity,
-            data.fitted["validation", m.form], data.reference[m.form].result(),
-        )  # fmt: skip
-        rendered.append((wanted, entry))
+    for wanted in built[0].b.whole.apps:
+        models = [_carried(*by_id[variant]) for variant in wanted.variants]
+        rendered.append((wanted, stages.app(built[0].b, wanted, models)))
     return rendered
 
 
-def _manifest(
-    b: Build,
-    model: ExportedModel,
-    source_name: str,
-    made: list[Made],
-    apps: list[tuple[AppPlan, Entry]],
-) -> bundle.Manifest:
-    ranges = {name: (float(low), float(high)) for name, low, high in model.result.ranges}
+def _carried(one: Built, m: Made) -> stages.Carried:
+    return stages.Carried(
+        b=one.b, variant=m.variant, entry=m.entry, artifact=m.artifact, report=m.parity,
+        samples=one.data.fitted["validation", m.form],
+        reference=one.data.reference[m.form].result(),
+    )  # fmt: skip
+
+
+def _manifest(built: list[Built], apps: list[tuple[AppPlan, Entry]]) -> bundle.Manifest:
+    return bundle.Manifest(
+        schema=bundle.SCHEMA,
+        edgepack=__version__,
+        name=built[0].b.whole.name,
+        models=[_described(one) for one in built],
+        artifacts=[_artifact(m, one.b.plan) for one in built for m in one.made],
+        apps=[
+            bundle.ManifestApp(
+                platform=wanted.platform, task=wanted.task, variants=list(wanted.variants),
+                path=f"apps/{wanted.platform}", sha256=entry.meta.value["sha256"],
+            )
+            for wanted, entry in apps
+        ],
+    )  # fmt: skip
+
+
+def _described(one: Built) -> bundle.ManifestModel:
+    plan, result = one.b.plan, one.model.result
+    ranges = {name: (float(low), float(high)) for name, low, high in result.ranges}
     feeds = [
         bundle.Feed(
             name=i.name,
@@ -297,35 +373,24 @@ def _manifest(
             pad=i.pad,
             range=i.range or ranges.get(i.name),
         )
-        for i in b.plan.inputs
+        for i in plan.inputs
     ]
-    return bundle.Manifest(
-        schema=bundle.SCHEMA,
-        edgepack=__version__,
-        model=bundle.ManifestModel(
-            name=b.plan.name,
-            source=source_name,
-            sha256=model.sha256,
-            signatures=[e.signature for e in model.result.exported],
-            feeds=feeds,
-        ),
-        artifacts=[_artifact(m, b.plan) for m in made],
-        apps=[
-            bundle.ManifestApp(
-                platform=wanted.platform, variant=wanted.variant, path=f"apps/{wanted.platform}",
-                sha256=entry.meta.value["sha256"],
-            )
-            for wanted, entry in apps
-        ],
-    )  # fmt: skip
+    return bundle.ManifestModel(
+        name=plan.name,
+        source=plan.source,
+        sha256=one.model.sha256,
+        signatures=[e.signature for e in result.exported],
+        feeds=feeds,
+    )
 
 
-def _artifact(m: Made, plan: BuildPlan) -> bundle.ManifestArtifact:
+def _artifact(m: Made, plan: ModelPlan) -> bundle.ManifestArtifact:
     layouts = {i.name: i.layout for i in plan.inputs}
     inputs = tuple(
         replace(t, layout=layouts.get(t.name, t.layout)) for t in m.artifact.signature.inputs
     )
     return bundle.ManifestArtifact(
+        model=plan.name,
         variant=m.variant.id,
         target=m.variant.recipe.target,
         precision=m.variant.recipe.precision,
@@ -352,8 +417,8 @@ def _put(
     failed: bool,
 ) -> Path:
     """Put everything in place at once; a build that failed its parity goes beside the last good one."""
-    dist = Path(b.plan.dist)
-    final = dist / (f"{b.plan.name}-failed" if failed else b.plan.name)
+    dist, name = Path(b.whole.dist), b.whole.name
+    final = dist / (f"{name}-failed" if failed else name)
     data = bundle.encode(manifest)
     report = msgspec.structs.replace(
         report, stages=bundle.with_changes(report.stages, bundle.read_report(final))
@@ -372,7 +437,7 @@ def _put(
         else:
             bundle.write_aside(final / bundle.REPORT, bundle.encode(report))
         if not failed:
-            bundle.remove(dist / f"{b.plan.name}-failed")
+            bundle.remove(dist / f"{name}-failed")
     return final
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
-from edgepack import app_names, registry
+from edgepack import app_plans, registry
+from edgepack.app_plans import AppPlan
 from edgepack.config import (
-    AppSettings,
     DimensionRange,
     Input,
     Loaded,
@@ -63,17 +63,6 @@ class SamplesPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AppPlan:
-    """One app to render."""
-
-    platform: Literal["android", "ios"]
-    variant: str
-    id: str
-    name: str
-    task: Literal["generic"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentPlan:
     """An environment the build needs. python: an existing interpreter, "" for one that edgepack makes.
 
@@ -86,10 +75,15 @@ class EnvironmentPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuildPlan:
-    """All that a build will do. Paths are absolute; everything else is the same on every machine."""
+class ModelPlan:
+    """What will be made of one model. Paths are absolute; everything else is the same on every machine.
+
+    source: as the user named it. prefix: of its variants' ids, "" for the only model of a build.
+    """
 
     name: str
+    source: str
+    prefix: str
     model: SourceModel
     inputs: tuple[Input, ...]
     outputs: tuple[str, ...]
@@ -98,6 +92,14 @@ class BuildPlan:
     calibration: SamplesPlan | None
     validation: SamplesPlan
     limits: dict[str, ParityLimits]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildPlan:
+    """All that a build will do."""
+
+    name: str
+    models: tuple[ModelPlan, ...]
     apps: tuple[AppPlan, ...]
     environments: tuple[EnvironmentPlan, ...]
     allow: tuple[str, ...]
@@ -110,9 +112,42 @@ def resolve(loaded: Loaded, dist: Path) -> BuildPlan:
     """The plan of a config. Raises E105-E113 for names, precisions, options and dimensions that do not fit."""
     refuse_odd_values(loaded)
     config = loaded.config
+    models = tuple(_model(one) for one in loaded.each())
+    _refuse_shared_names(loaded, models)
+    name = config.name or (models[0].name if len(models) == 1 else _slug(loaded.folder.name))
+    variants = tuple(v for model in models for v in model.variants)
+    return BuildPlan(
+        name=name,
+        models=models,
+        apps=app_plans.resolve(
+            loaded, name, [app_plans.Offered(m.name, m.prefix, m.variants) for m in models]
+        ),
+        environments=_environments(loaded, variants),
+        allow=tuple(config.allow),
+        job_seconds=config.limits.job_seconds,
+        memory_bytes=config.limits.memory_bytes,
+        dist=str(dist.absolute()),
+    )
+
+
+def _refuse_shared_names(loaded: Loaded, models: tuple[ModelPlan, ...]) -> None:
+    """E103 for two models of one name. Many a disk takes capitals for small letters."""
+    names = [model.name.casefold() for model in models]
+    for one, name in zip(loaded.each(), names, strict=True):
+        if names.index(name) != (one.at or 0):
+            raise problem(
+                one, "E103", f"two models are called {one.model.name or name!r}", ("model", "name"),
+                why="is the name of another one too", help="Give each a name of its own.",
+            )  # fmt: skip
+
+
+def _model(loaded: Loaded) -> ModelPlan:
+    """The plan of the model that `loaded` is about."""
+    config = loaded.config
     source = _source(loaded)
-    name = config.model.name or _slug(Path(source.location).stem)
-    variants = _variants(loaded)
+    name = loaded.model.name or _slug(Path(source.location).stem)
+    prefix = "" if loaded.at is None else f"{name}."
+    variants = _variants(loaded, prefix)
     calibration = _samples(loaded, "calibration", config.data.calibration_cases)
     _refuse_uncalibrated(variants, calibration)
     validation = _samples(loaded, "validation", config.data.validation_cases)
@@ -120,11 +155,13 @@ def resolve(loaded: Loaded, dist: Path) -> BuildPlan:
         validation = calibration or SamplesPlan(
             kind="synthetic", location="", cases=SYNTHETIC_CASES
         )
-    return BuildPlan(
+    return ModelPlan(
         name=name,
+        source=loaded.model.source,
+        prefix=prefix,
         model=source,
-        inputs=tuple(config.model.inputs),
-        outputs=tuple(o.name for o in config.model.outputs),
+        inputs=tuple(loaded.model.inputs),
+        outputs=tuple(o.name for o in loaded.model.outputs),
         dimensions=_dimensions(loaded),
         variants=variants,
         calibration=calibration,
@@ -133,12 +170,6 @@ def resolve(loaded: Loaded, dist: Path) -> BuildPlan:
             p: merged(LIMITS.get(p, LIMITS["int8"]), config.parity.get(p))
             for p in sorted({v.recipe.precision for v in variants})
         },
-        apps=_apps(loaded, name, variants),
-        environments=_environments(loaded, variants),
-        allow=tuple(config.allow),
-        job_seconds=config.limits.job_seconds,
-        memory_bytes=config.limits.memory_bytes,
-        dist=str(dist.absolute()),
     )
 
 
@@ -166,7 +197,7 @@ def input_specs(inputs: tuple[Input, ...]) -> tuple[InputSpec, ...]:
 
 
 def _source(loaded: Loaded) -> SourceModel:
-    model = loaded.config.model
+    model = loaded.model
     text, _, factory = (
         model.source.rpartition(":") if ".py:" in model.source else (model.source, "", "")
     )
@@ -197,24 +228,27 @@ def _source(loaded: Loaded) -> SourceModel:
     return SourceModel(kind=kind, location=location, files=files, allow_pickle=model.allow_pickle)  # type: ignore[arg-type]
 
 
-def _variants(loaded: Loaded) -> tuple[Variant, ...]:
-    """One variant per target and precision, in the order they were asked for."""
+def _variants(loaded: Loaded, prefix: str) -> tuple[Variant, ...]:
+    """One variant per target and precision, in the order they were asked for. prefix: of their ids."""
     chosen = loaded.config.targets or {registry.find(p).target.name: {} for p in DEFAULT_PLATFORMS}
     found: dict[str, Variant] = {}
+    own = {
+        _target(loaded, name, ("model", "precisions", name)).target.name: name
+        for name in loaded.model.precisions
+    }
     for name, settings in chosen.items():
         place = ("targets", name)
-        try:
-            registered = registry.find(name)
-        except EdgepackError as error:
-            raise problem(
-                loaded, error.code, error.message, place, why=error.why, help=error.help
-            ) from error
+        registered = _target(loaded, name, place)
         options = _options(loaded, registered, settings, place)
         precisions = settings.get("precisions", list(registered.target.default_precisions))
+        listed: tuple[str, ...] = (*place, "precisions")
+        if typed := own.get(registered.target.name):
+            precisions = loaded.model.precisions[typed]
+            listed = ("model", "precisions", typed)
         named = isinstance(precisions, list) and all(isinstance(p, str) for p in precisions)
         if not named or not precisions:
             raise problem(
-                loaded, "E103", "precisions must be a list", (*place, "precisions"),
+                loaded, "E103", "precisions must be a list", listed,
                 why="expected a list of names", help='precisions = ["fp32"]',
             )  # fmt: skip
         for position, precision in enumerate(precisions):
@@ -222,17 +256,29 @@ def _variants(loaded: Loaded) -> tuple[Variant, ...]:
                 registered.precision(precision)
             except EdgepackError as error:
                 raise problem(
-                    loaded, error.code, error.message, (*place, "precisions", position),
+                    loaded, error.code, error.message, (*listed, position),
                     why=error.why, help=error.help,
                 ) from error  # fmt: skip
             recipe = Recipe(
                 target=registered.target.name, precision=precision, options=options["convert"]
             )
             variant = Variant(
-                id=f"{registered.target.name}-{precision}", recipe=recipe, running=options["run"]
+                id=f"{prefix}{registered.target.name}-{precision}",
+                recipe=recipe,
+                running=options["run"],
             )
             found[variant.id] = variant
     return tuple(found.values())
+
+
+def _target(loaded: Loaded, name: str, place: tuple[str, ...]) -> registry.Registered:
+    """The target of that name or platform. Raises E105 at its place in the file."""
+    try:
+        return registry.find(name)
+    except EdgepackError as error:
+        raise problem(
+            loaded, error.code, error.message, place, why=error.why, help=error.help
+        ) from error
 
 
 def _options(
@@ -273,7 +319,7 @@ def _options(
 
 def _dimensions(loaded: Loaded) -> tuple[Dimension, ...]:
     """Every dimension that a shape names. An undeclared "batch" is 1. Raises E111, E112."""
-    model = loaded.config.model
+    model = loaded.model
     found: dict[str, Dimension] = {}
     for position, spec in enumerate(model.inputs):
         for axis in spec.shape or ():
@@ -312,12 +358,13 @@ def _dimension(loaded: Loaded, name: str, size: int | DimensionRange) -> Dimensi
 
 
 def _samples(loaded: Loaded, role: str, cases: int) -> SamplesPlan | None:
-    text: str | None = getattr(loaded.config.data, role)
+    own: str | None = getattr(loaded.model, role)
+    text: str | None = own or getattr(loaded.config.data, role)
     if text is None:
         return None
     if text == "random":
         raise problem(
-            loaded, "E109", "random samples are refused", ("data", role),
+            loaded, "E109", "random samples are refused", ("model" if own else "data", role),
             why="random input has statistics that real input never has",
             help="Give real samples: a folder, a glob, or file.py:function. Without any, validation "
             "falls back to synthetic samples and says so.",
@@ -339,65 +386,18 @@ def _refuse_uncalibrated(variants: tuple[Variant, ...], calibration: SamplesPlan
             )
 
 
-def _apps(loaded: Loaded, model: str, variants: tuple[Variant, ...]) -> tuple[AppPlan, ...]:
-    plans = []
-    for platform, settings in loaded.config.apps.items():
-        candidates = [
-            v.id for v in variants if platform in registry.find(v.recipe.target).target.platforms
-        ]
-        chosen = settings.variant or _default_variant(platform, variants)
-        if chosen not in candidates:
-            raise problem(
-                loaded, "E110", f"the {platform} app's variant {chosen!r} is not built",
-                ("apps", platform, "variant"), why="is not among the variants for this platform",
-                help=suggestion(str(chosen), candidates) or f"Built for {platform}: {', '.join(candidates) or 'none'}.",
-            )  # fmt: skip
-        app = _app(platform, settings, str(chosen), model)
-        try:
-            app_names.check(platform, app.id, app.name)
-        except EdgepackError as error:
-            key = "id" if error.code == "E601" else "name"
-            raise problem(
-                loaded, error.code, error.message, ("apps", platform, key), why=error.why,
-                help=error.help,
-            ) from error  # fmt: skip
-        plans.append(app)
-    return tuple(plans)
-
-
-def _app(
-    platform: Literal["android", "ios"], settings: AppSettings, variant: str, model: str
-) -> AppPlan:
-    words = [w for w in re.split(r"[^0-9A-Za-z]+", model) if w]
-    plain = "".join(words).lower() or "model"
-    plain = plain if plain[0].isalpha() else f"m{plain}"
-    return AppPlan(
-        platform=platform,
-        variant=variant,
-        id=settings.id or f"com.example.{plain}",
-        name=settings.name or " ".join(w[:1].upper() + w[1:] for w in words) or "Model",
-        task=settings.task,
-    )
-
-
-def _default_variant(platform: str, variants: tuple[Variant, ...]) -> str | None:
-    """The smallest variant of the platform's own target: an app should start small."""
-    order = ("int8", "int8-weights", "fp16", "fp32")
-    own = [v for v in variants if platform in registry.find(v.recipe.target).target.default_for]
-    others = [v for v in variants if platform in registry.find(v.recipe.target).target.platforms]
-    ranked = sorted(
-        own or others,
-        key=lambda v: (
-            order.index(v.recipe.precision) if v.recipe.precision in order else len(order)
-        ),
-    )
-    return ranked[0].id if ranked else None
-
-
 def _environments(loaded: Loaded, variants: tuple[Variant, ...]) -> tuple[EnvironmentPlan, ...]:
     """Every environment the build needs, the model's own first. Raises E113 for a name nobody uses."""
     named = loaded.config.environments
-    model = loaded.config.model
+    model = loaded.model
+    for one in loaded.each():
+        for key in ("python", "requirements"):
+            if getattr(one.model, key) != getattr(model, key):
+                raise problem(
+                    one, "E103", f"wrong value for model.{key}", ("model", key),
+                    why="differs from that of the first model",
+                    help="Models of one build share an environment; give all the same.",
+                )  # fmt: skip
     if model.python and model.requirements:
         raise problem(
             loaded, "E103", "wrong value for model.python", ("model", "python"),

@@ -7,21 +7,22 @@ of the stages is `pipeline`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Semaphore
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from edgepack import bundle, registry
+from edgepack.app_plans import AppPlan
 from edgepack.config import ParityLimits
 from edgepack.console import Console
 from edgepack.envs import Environment
 from edgepack.jobs import Call, Done, Jobs
-from edgepack.plan import AppPlan, BuildPlan, input_specs
+from edgepack.plan import BuildPlan, ModelPlan, input_specs
 from edgepack.registry import Registered
 from edgepack.store import Entry, Meta, Store
 from edgepack.verdict import GOLDEN_CASES, ParityReport
@@ -39,7 +40,11 @@ from edgepack.wire.types import (
     RunJob,
     RunResult,
     Scalar,
+    Variant,
 )
+
+if TYPE_CHECKING:
+    from edgepack.apps import Packed
 
 SEED = 0
 """Every random source starts from it; part of every key."""
@@ -52,10 +57,11 @@ REFERENCE = "edgepack_targets.sources.torch:reference"
 class Build:
     """What the stages of one build share: where they run, where they tell, what they recorded.
 
-    slots: processes at once. room: what is left of them.
+    plan: of the model that a stage is about; whole: of the build. slots: processes at once. room: what is left of them.
     """
 
-    plan: BuildPlan
+    plan: ModelPlan
+    whole: BuildPlan
     store: Store
     jobs: Jobs
     console: Console
@@ -233,7 +239,7 @@ def convert(
     environment = b.environments[target.convert_in.name]
     calibrated = registered.precision(recipe.precision).needs_calibration
     base = based.result() if based else None
-    label = f"{recipe.target}-{recipe.precision}"
+    label = f"{b.plan.prefix}{recipe.target}-{recipe.precision}"
     calibration = data.sha256("calibration", exported.form) if calibrated else None
     recipe = Recipe(
         target=recipe.target,
@@ -330,50 +336,86 @@ def run(
     return stage(b, "run", label, parts, make)
 
 
-def app(
-    b: Build, wanted: AppPlan, variant: str, entry: Entry, artifact: Artifact, report: ParityReport,
-    golden: Entry, reference: Entry,
-) -> Entry:  # fmt: skip
-    """One app project around an artifact, every file of it parsed.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """A model that an app carries. report: its verdict; samples, reference: what it was judged by."""
 
-    golden: the samples, reference: the source model's outputs on them; a few go into the app.
-    """
+    b: Build
+    variant: Variant
+    entry: Entry
+    artifact: Artifact
+    report: ParityReport
+    samples: Entry
+    reference: Entry
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits that the artifact was held to."""
+        given = msgspec.to_builtins(self.b.plan.limits[self.variant.recipe.precision])
+        return {metric: limit for metric, limit in given.items() if limit is not None}
+
+    @property
+    def chosen(self) -> list[int]:
+        """Numbers of the cases that become golden cases."""
+        return self.report.golden or list(range(GOLDEN_CASES))
+
+    @property
+    def peaks(self) -> list[float]:
+        """Largest absolute reference number of each output, [] when nothing was run."""
+        return [t.peak for t in self.report.tensors]
+
+
+def app(b: Build, wanted: AppPlan, models: Sequence[Carried]) -> Entry:
+    """One app project around its models, every file of it parsed. Raises what `tasks.prepare` raises."""
     import edgepack_templates
+    from edgepack import tasks
 
-    recipe = next(v.recipe for v in b.plan.variants if v.id == variant)
-    given = msgspec.to_builtins(b.plan.limits[recipe.precision])
-    limits = {metric: limit for metric, limit in given.items() if limit is not None}
-    peaks = [t.peak for t in report.tensors]
-    chosen = report.golden or list(range(GOLDEN_CASES))
+    task = tasks.prepare(
+        wanted.settings, Path(wanted.folder),
+        {m.b.plan.name: tasks.Fitted(m.b.plan.name, m.artifact.signature, m.b.plan.inputs) for m in models},
+    )  # fmt: skip
 
     def make(out: Path) -> tuple[dict[str, Any], None, dict[str, str]]:
-        from edgepack import appcheck, apps, golden_cases
-        from edgepack.wire import tensors
+        from edgepack import appcheck, apps
 
-        inputs = tensors.load(golden.path("samples.npz"))
-        outputs = tensors.load(reference.path("outputs.npz"))
-        cases = [
-            golden_cases.GoldenCase(inputs=one, outputs=other)
-            for number, (one, other) in enumerate(zip(inputs, outputs, strict=True))
-            if number in chosen
-        ]
         folder = out / "app"
         apps.render(
-            apps.App(
-                platform=wanted.platform, variant=variant, id=wanted.id, name=wanted.name,
-                task=wanted.task,
-            ),
-            artifact=artifact, artifact_path=entry.path(artifact.file), recipe=recipe,
-            model_name=b.plan.name, golden=cases, limits=limits, out=folder, peaks=peaks,
+            apps.App(platform=wanted.platform, id=wanted.id, name=wanted.name),
+            [_packed(m) for m in models], task, folder,
         )  # fmt: skip
         checked = appcheck.check(folder)
         return {"sha256": digest.of_tree(folder), "files": len(checked)}, None, {}
 
     parts = {
-        "app": wanted, "artifact": artifact, "variant": variant, "limits": limits,
-        "golden": golden.meta.files, "reference": reference.meta.files, "name": b.plan.name,
-        "chosen": chosen, "peaks": peaks,
+        "app": {"platform": wanted.platform, "id": wanted.id, "name": wanted.name},
+        "task": task.value, "files": {n: digest.of_bytes(d) for n, d in task.files.items()},
+        "models": [
+            {
+                "name": m.b.plan.name, "variant": m.variant, "artifact": m.artifact,
+                "limits": m.limits, "samples": m.samples.meta.files,
+                "reference": m.reference.meta.files, "chosen": m.chosen, "peaks": m.peaks,
+            }
+            for m in models
+        ],
         "templates": registry.tree_digest(Path(str(edgepack_templates.__file__)).parent),
         "code": registry.code_digest(Path(__file__).parent),
     }  # fmt: skip
-    return stage(b, "app", f"{wanted.platform} {variant}", parts, make)
+    return stage(b, "app", f"{wanted.platform} {wanted.task}", parts, make)
+
+
+def _packed(m: Carried) -> Packed:
+    """The model as the renderer takes it."""
+    from edgepack import apps, golden_cases
+    from edgepack.wire import tensors
+
+    inputs = tensors.load(m.samples.path("samples.npz"))
+    outputs = tensors.load(m.reference.path("outputs.npz"))
+    cases = [
+        golden_cases.GoldenCase(inputs=one, outputs=other)
+        for number, (one, other) in enumerate(zip(inputs, outputs, strict=True))
+        if number in m.chosen
+    ]
+    return apps.Packed(
+        name=m.b.plan.name, variant=m.variant.id, recipe=m.variant.recipe, artifact=m.artifact,
+        path=m.entry.path(m.artifact.file), golden=cases, limits=m.limits, peaks=m.peaks,
+    )  # fmt: skip

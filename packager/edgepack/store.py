@@ -13,6 +13,7 @@ import contextlib
 import errno
 import os
 import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ from edgepack.wire import digest
 _UNWRITABLE = (
     errno.EROFS, errno.EACCES, errno.EPERM,
     errno.ENOTDIR, errno.EEXIST, errno.EISDIR,  # a file stands where a folder must be, or the reverse
+    errno.ENAMETOOLONG,
 )  # fmt: skip
 
 
@@ -201,6 +203,16 @@ def _unchanged(files: dict[Path, str]) -> bool:
         return digest.of_files(list(files)) == list(files.values())
     except OSError:
         return False
+
+
+def refuse_unwritable(place: Path) -> None:
+    """Raises E304 unless a folder can be made or filled there, as a test with a file in it says."""
+    with disk_errors(place):
+        near = next(p for p in (place, *place.absolute().parents) if p.exists())
+        try:
+            tempfile.TemporaryFile(dir=near).close()
+        except FileNotFoundError as error:  # What file systems that are no disks say.
+            raise PermissionError(errno.EACCES, "no file can be made there", str(near)) from error
 
 
 @contextlib.contextmanager

@@ -40,19 +40,29 @@ def _entries(root: Node) -> dict[tuple[str | int, ...], Node]:
             _pair(child, (), found)
         elif child.type in ("table", "table_array_element"):
             head = child.named_children[0]
-            path = _keys(head)
+            path = _below(_keys(head), counts)
             if child.type == "table_array_element":
                 index = counts.get(path, 0)
                 counts[path] = index + 1
                 found.setdefault(path, head)
                 path = (*path, index)
-            elif path[:-1] in counts:
-                path = (*path[:-1], counts[path[:-1]] - 1, path[-1])
             found[path] = head
             for pair in child.named_children[1:]:
                 if pair.type == "pair":
                     _pair(pair, path, found)
     return found
+
+
+def _below(
+    keys: tuple[str | int, ...], counts: dict[tuple[str | int, ...], int]
+) -> tuple[str | int, ...]:
+    """The path a header's keys stand for: below an array of tables they mean its last element."""
+    path: tuple[str | int, ...] = ()
+    for key in keys[:-1]:
+        path = (*path, key)
+        if path in counts:
+            path = (*path, counts[path] - 1)
+    return (*path, keys[-1])
 
 
 def _pair(

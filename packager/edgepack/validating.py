@@ -38,14 +38,15 @@ def validate(
     artifact says of itself. trace: folder for the result of every operation on the first sample.
     Raises E106, E117 for a target that cannot trace, E506 when inputs or outputs cannot be bound.
     """
-    (variant,) = plan.variants
+    (one,) = plan.models
+    (variant,) = one.variants
     registered = registry.find(variant.recipe.target)
     if trace is not None and not registered.target.traces:
         able = ", ".join(r.target.suffix for r in registry.targets().values() if r.target.traces)
         raise EdgepackError(
             "E117", f"a {registered.target.suffix} cannot be traced", why=f"Only {able} can be."
         )
-    digests = source_files.check(plan.model)
+    digests = source_files.check(one.model)
     environments = pipeline.make_environments(plan, console)
     with pipeline.opened(plan, environments, console, slots) as b:
         model, data = pipeline.model_and_data(b, digests)
@@ -55,14 +56,14 @@ def validate(
             return not_run(path.name, registered.target.not_run, limits, data.evidence)
         found = inspect(b, path, registered)
         name = precision or found.precision
-        if name not in plan.limits and name not in LIMITS:
+        if name not in one.limits and name not in LIMITS:
             raise EdgepackError(
                 "E106",
                 f"the precision of {path.name} is not one edgepack has limits for",
                 why=f"It looks like {name!r}.",
                 help=f"Say which limits apply: --precision {variant.recipe.precision}.",
             )
-        limits = plan.limits.get(name) or LIMITS[name]
+        limits = one.limits.get(name) or LIMITS[name]
         artifact = Artifact(
             file=path.name, sha256=digest.of_tree(path), bytes=digest.size_of_tree(path),
             format=found.format, signature=bind(exported.signature, found.signature, path.name), versions={},

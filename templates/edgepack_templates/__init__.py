@@ -34,12 +34,11 @@ class Runtime:
 class Target:
     """How a template serves one target.
 
-    model: the model's name in the app. dtypes: those its code can feed and read.
+    dtypes: those its code can feed and read.
     flexible: whether it can feed axes of varying size. only: files that no other target gets.
     """
 
     suffix: str
-    model: str
     dtypes: tuple[str, ...]
     flexible: bool
     only: tuple[str, ...]
@@ -47,16 +46,30 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What an app does, as far as its template is concerned.
+
+    screen: class that starts. only: files that other tasks lack. permissions: those that the app asks
+    people for.
+    """
+
+    screen: str
+    only: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
     """A template.toml.
 
-    payload: folder for the model, its manifest and the golden cases.
+    payload: folder for the models, their manifest and the golden cases. tasks: those it has an app for.
     rename: names in the template and in the project, where they differ.
     """
 
     schema: Literal[1]
     payload: str
     targets: dict[str, Target]
+    tasks: dict[str, Task]
     versions: dict[str, str]
     executable: tuple[str, ...] = ()
     rename: dict[str, str] = field(default_factory=dict)
@@ -70,15 +83,15 @@ def read(platform: str) -> Template:
     return msgspec.convert(tomllib.loads(text), Template)
 
 
-def files(platform: str, template: Template, target: str) -> dict[str, str]:
-    """The files of a project for the target: path in the project to path in the template."""
-    foreign = {
-        name for key, part in template.targets.items() if key != target for name in part.only
-    }
+def files(platform: str, template: Template, target: str, task: str) -> dict[str, str]:
+    """The files of a project for a target and a task: path in the project to path in the template."""
+    own = {*template.targets[target].only, *template.tasks[task].only}
+    special = {name for part in template.targets.values() for name in part.only}
+    special |= {name for part in template.tasks.values() for name in part.only}
     root = ROOT / platform
     names = sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
     return {
         template.rename.get(name, name).removesuffix(".j2"): name
         for name in names
-        if name != "template.toml" and name not in foreign
+        if name != "template.toml" and (name in own or name not in special)
     }

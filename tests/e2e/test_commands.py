@@ -91,6 +91,77 @@ def test_a_failed_parity_leaves_the_last_good_dist(
     assert (project / "dist" / "small-failed" / "report.json").exists()
 
 
+PICTURES = """\
+schema = 1
+
+[model]
+name = "small"
+source = "factories.py:small"
+
+[[model.inputs]]
+name = "image"
+shape = [1, 3, 8, 8]
+
+[data]
+validation = "factories.py:photos"
+
+[targets.litert]
+precisions = ["fp32", "fp16"]
+
+[apps.android]
+task = "image-classification"
+variant = "litert-fp32"
+
+[tasks.image-classification]
+labels = "labels größe.txt"
+"""
+
+
+def test_an_app_is_made_of_what_was_built_and_brought_up_to_date(
+    edgepack: Callable[..., Any], project: Path
+) -> None:
+    (project / "edgepack.toml").write_text(PICTURES, encoding="utf-8")
+    missing = edgepack("build", "--json", cwd=project)
+    assert missing.code == 3
+    assert missing.json["error"]["code"] == "E201"
+    (project / "labels größe.txt").write_text("a\nb\nc\nd\n花 $x\n", encoding="utf-8")
+    built = edgepack("build", "--json", cwd=project)
+    assert built.code == 0, built.err
+    app = ("app", "--platform", "android", "--out", "mein Ordner")
+    first = edgepack(*app, "--json", cwd=project)
+    assert first.code == 0, first.err
+    assert [report["variant"] for report in first.json["parity"]] == ["litert-fp32"]
+    made, mine = project / "dist/small/apps/android", project / "mein Ordner"
+    for path in (p for p in made.rglob("*") if p.is_file()):
+        assert (mine / path.relative_to(made)).read_bytes() == path.read_bytes()
+    stages = {line.split()[0] for line in first.err.splitlines() if "  cached" in line}
+    assert {"export", "convert", "run", "compare", "app"} <= stages
+    checked = edgepack("verify-app", mine, "--level", "parse", "--json", cwd=project)
+    assert checked.code == 0, checked.out
+
+    (mine / "README.md").write_text("mine\n")
+    (mine / "notes.txt").write_text("mine\n")
+    (project / "labels größe.txt").write_text("A\nB\nC\nD\nE\n", encoding="utf-8")
+    second = edgepack(*app, "--variant", "litert-fp16", "--update", "--json", cwd=project)
+    assert second.code == 0, second.err
+    change = second.json["change"]
+    assert change["kept"] == ["README.md"]
+    assert change["removed"] == []
+    payload = "app/src/main/assets/edgepack"
+    written = [f"{payload}/{name}" for name in ("edgepack.json", "labels.txt", "model.tflite")]
+    assert set(written) <= set(change["written"])
+    assert (mine / payload / "labels.txt").read_text() == "A\nB\nC\nD\nE\n"
+    assert (mine / "README.md").read_text() == (mine / "notes.txt").read_text() == "mine\n"
+
+    (project / "labels größe.txt").write_text("A\nB\n", encoding="utf-8")
+    before = {p: p.read_bytes() for p in mine.rglob("*") if p.is_file()}
+    wrong = edgepack(*app, "--update", "--json", cwd=project)
+    assert wrong.code == 7
+    assert wrong.json["error"]["code"] == "E629"
+    assert edgepack(*app, cwd=project).code == 7
+    assert {p: p.read_bytes() for p in mine.rglob("*") if p.is_file()} == before
+
+
 def test_init_writes_a_file_that_builds(edgepack: Callable[..., Any], project: Path) -> None:
     made = edgepack("init", "factories.py:small", "--target", "executorch", *IMAGE, cwd=project)
     assert made.code == 0, made.err

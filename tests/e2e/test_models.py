@@ -38,7 +38,7 @@ def test_a_real_model_builds_for_every_target(
         assert verdict == "pass", variant
         assert evidence == "real"
     artifacts = {a["variant"]: a for a in done.json["manifest"]["artifacts"]}
-    model = done.json["manifest"]["model"]["signatures"][0]
+    model = done.json["manifest"]["models"][0]["signatures"][0]
     for artifact in artifacts.values():
         for role in ("inputs", "outputs"):
             names = [t["name"] for t in model[role]]

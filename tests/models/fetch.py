@@ -92,13 +92,16 @@ def lay_out(project: str, folder: Path, destination: Path, catalogue: Path = CAT
     folder: where `fetch` put the files; what is missing there is fetched. Files are hard links where
     the file system allows, so they must not be written to. Returns `destination`, which must not exist.
     """
-    projects = tomllib.loads(catalogue.read_text(encoding="utf-8"))["projects"]
+    listed = tomllib.loads(catalogue.read_text(encoding="utf-8"))
+    projects = listed["projects"]
     if project not in projects:
         raise FetchError(f"no project {project!r}; there are: {', '.join(sorted(projects))}")
     fetch(folder, projects[project], catalogue)
     shutil.copytree(
         HERE / project, destination, ignore=shutil.ignore_patterns("__pycache__", "dist")
     )
+    for source in listed.get("shared", {}).get(project, ()):
+        shutil.copyfile(HERE.parents[1] / source, destination / Path(source).name)
     for group in projects[project]:
         target = destination / ("weights" if group == project else group)
         shutil.copytree(folder / group, target, copy_function=_link)

@@ -17,123 +17,18 @@ import openstep_plist
 import pytest
 
 import edgepack_templates as templates
+from app_bench import CASE, HOSTILE, LIMITS, PAIRS, SIGNATURE, Bench, payload, tree_digest
 from edgepack import appcheck, apps, golden_cases
 from edgepack.errors import EdgepackError
-from edgepack.wire.types import Artifact, Quantization, Recipe, Signature, TensorSpec
+from edgepack.wire.types import Quantization, Signature, TensorSpec
 from edgepack_templates import escapes
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "apps"
-PAIRS = [("android", "litert"), ("android", "executorch"), ("ios", "coreml"), ("ios", "executorch")]
-SUFFIX = {"litert": ".tflite", "executorch": ".pte", "coreml": ".mlpackage"}
-SIGNATURE = Signature(
-    name="serving_default",
-    inputs=(
-        TensorSpec(name="image", dtype="float32", shape=(1, 2, 2), layout="NHW"),
-        TensorSpec(name="ids", dtype="int32", shape=(3,)),
-    ),
-    outputs=(TensorSpec(name="logits", dtype="float32", shape=(1, 4)),),
-)
-CASE = golden_cases.GoldenCase(
-    inputs=(np.arange(4, dtype=np.float32).reshape(1, 2, 2), np.array([1, 2, 3], np.int32)),
-    outputs=(np.array([[0.5, -1.0, 2.0, 0.0]], np.float32),),
-)
-LIMITS = {"min_cosine": 0.999999, "max_abs": 1e-5}
-HOSTILE = [
-    "it's",
-    'say "hi"',
-    "$HOME ${x} $(y) $z",
-    "line\nbreak",
-    "tab\there",
-    "100% %s %1$s",
-    "<b>&amp;</b> ]]>",
-    "@string/app_name",
-    "?attr/color",
-    "back\\slash \\n \\u0041",
-    "  two  spaces  ",
-    "花 🌸 مرحبا e\u0301 🏳️‍🌈",
-    "{{ jinja }} {% if %} {# x #}",
-    "'",
-    '"',
-    "`code` | table # *bold* [link](x)",
-    "class",
-    "// comment /* too */",
-    "$",
-]
-
-
-def model(folder: Path, target: str) -> Path:
-    """A tiny file or folder in place of a model."""
-    path = folder / f"made{SUFFIX[target]}"
-    if target != "coreml":
-        path.write_bytes(b"not a model, but bytes\n")
-        return path
-    weights = path / "Data" / "com.apple.CoreML" / "weights"
-    weights.mkdir(parents=True)
-    (path / "Manifest.json").write_text("{}\n")
-    (weights.parent / "model.mlmodel").write_bytes(b"\x08\x08")
-    (weights / "weight.bin").write_bytes(bytes(64))
-    return path
-
-
-def tree_digest(path: Path) -> str:
-    """The digest that edgepack gives a file or a folder, worked out anew."""
-    if path.is_file():
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    files = sorted(p for p in path.rglob("*") if p.is_file())
-    listing = [
-        [p.relative_to(path).as_posix(), hashlib.sha256(p.read_bytes()).hexdigest()] for p in files
-    ]
-    text = json.dumps(listing, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-class Bench:
-    """Renders apps below one folder; every argument of `render` can be replaced."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.count = 0
-
-    def render(self, platform: str, target: str, **changes: Any) -> Path:
-        self.count += 1
-        place = self.folder / str(self.count)
-        place.mkdir()
-        path = model(place, target)
-        artifact = Artifact(
-            file=path.name,
-            sha256=tree_digest(path),
-            bytes=sum(p.stat().st_size for p in [path, *path.rglob("*")] if p.is_file()),
-            format=target,
-            signature=changes.pop("signature", SIGNATURE),
-            versions={"torch": "2.13.0", "a": "1"},
-            notes=("a note",),
-        )
-        chosen = {
-            "id": changes.pop("id", "com.example.flowers"),
-            "name": changes.pop("name", "Flowers"),
-        }
-        app = apps.App(platform=platform, variant=f"{target}-fp32", task="generic", **chosen)
-        arguments = {
-            "artifact": replace(artifact, **changes.pop("artifact", {})),
-            "artifact_path": path,
-            "recipe": Recipe(target=target, precision="fp32", options=changes.pop("options", ())),
-            "model_name": "flowers",
-            "golden": [CASE],
-            "limits": LIMITS,
-            "out": place / "app",
-        }
-        apps.render(app, **{**arguments, **changes})
-        return place / "app"
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
-
-
-def payload(project: Path) -> Path:
-    """Folder of edgepack.json in a project."""
-    return next(p.parent for p in project.rglob("edgepack.json"))
 
 
 def read_json(path: Path) -> Any:
@@ -260,6 +155,44 @@ def test_the_oldest_ios_is_the_younger_of_two(bench: Bench, asked: str | None, g
     assert f"IPHONEOS_DEPLOYMENT_TARGET = {given}\n" in text
 
 
+def xcconfig(path: Path) -> dict[str, str]:
+    """Settings of an .xcconfig file as Xcode reads it: what is included stands where it is included."""
+    found: dict[str, str] = {}
+    for line in path.read_text("utf-8").splitlines():
+        if line.startswith("#include? "):
+            other = path.parent / line.split('"')[1]
+            found |= xcconfig(other) if other.exists() else {}
+        elif " = " in line and not line.startswith("//"):
+            key, value = line.split(" = ", 1)
+            found[key] = value
+    return {k: v.replace("$(APP_ID)", found.get("APP_ID", "")) for k, v in found.items()}
+
+
+@pytest.mark.parametrize("target", ["coreml", "executorch"])
+def test_settings_of_ones_own_count_on_ios(bench: Bench, target: str) -> None:
+    config = bench.render("ios", target, id="com.example.x1") / "Config"
+
+    def ids() -> list[str]:
+        return [
+            xcconfig(config / f"{name}.xcconfig")["PRODUCT_BUNDLE_IDENTIFIER"]
+            for name in ("App", "Tests")
+        ]
+
+    assert ids() == ["com.example.x1", "com.example.x1.tests"]
+    own = {"APP_ID": "org.mine.app", "DEVELOPMENT_TEAM": "ABCDE12345", "MARKETING_VERSION": "2.1"}
+    (config / "Local.xcconfig").write_text("".join(f"{k} = {v}\n" for k, v in own.items()))
+    assert ids() == ["org.mine.app", "org.mine.app.tests"]
+    assert own.items() <= xcconfig(config / "App.xcconfig").items()
+
+
+def test_an_app_runs_optimized_and_is_tested_for_debugging(bench: Bench) -> None:
+    """Without optimization a spectrogram or a large photo takes many times as long."""
+    schemes = bench.render("ios", "coreml") / "EdgepackApp.xcodeproj/xcshareddata/xcschemes"
+    scheme = lxml.etree.parse(schemes / "EdgepackApp.xcscheme").getroot()
+    found = {entry.tag: entry.get("buildConfiguration") for entry in scheme}
+    assert (found["LaunchAction"], found["TestAction"]) == ("Release", "Debug")
+
+
 # --- names ---------------------------------------------------------------------------------------
 
 
@@ -314,9 +247,9 @@ def test_any_tensor_and_model_name_goes_through_json(bench: Bench, name: str) ->
         project = bench.render(platform, target, signature=signature, model_name=name)
         appcheck.check(project)
         manifest = read_json(payload(project) / "edgepack.json")
-        assert manifest["model"]["name"] == name
-        assert manifest["artifact"]["signature"]["inputs"][0]["name"] == name
-        golden = read_json(payload(project) / "golden/golden.json")
+        assert manifest["models"][0]["name"] == name
+        assert manifest["models"][0]["artifact"]["signature"]["inputs"][0]["name"] == name
+        golden = read_json(payload(project) / "golden/model/golden.json")
         assert golden["cases"][0]["inputs"][0]["name"] == name
         table = (project / "README.md").read_text("utf-8")
         assert table.count("\n| input |") == 2
@@ -406,7 +339,7 @@ def test_dtypes_are_those_that_the_language_can_feed(
         return
     case = golden_cases.GoldenCase(inputs=(np.array([0, 1], dtype),), outputs=CASE.outputs)
     project = bench.render(platform, target, signature=signature, golden=[case])
-    entry = read_json(payload(project) / "golden/golden.json")["cases"][0]["inputs"][0]
+    entry = read_json(payload(project) / "golden/model/golden.json")["cases"][0]["inputs"][0]
     assert entry["dtype"] == dtype
 
 
@@ -416,7 +349,7 @@ def test_a_size_that_varies_is_refused_where_it_cannot_be_fed(bench: Bench) -> N
     case = golden_cases.GoldenCase(inputs=(np.zeros((5, 2), np.float32),), outputs=CASE.outputs)
     refused("E604", bench, "android", "litert", signature=signature, golden=[case])
     project = bench.render("android", "executorch", signature=signature, golden=[case])
-    golden = read_json(payload(project) / "golden/golden.json")
+    golden = read_json(payload(project) / "golden/model/golden.json")
     assert golden["cases"][0]["inputs"][0]["shape"] == [5, 2]
 
 
@@ -497,7 +430,7 @@ def one(spec: TensorSpec, given: Any) -> dict[str, Any]:
 
 
 def first_input(project: Path) -> bytes:
-    return (payload(project) / "golden/case0_input0.bin").read_bytes()
+    return (payload(project) / "golden/model/case0_input0.bin").read_bytes()
 
 
 def test_numbers_are_little_endian_whatever_they_were(bench: Bench) -> None:
@@ -527,7 +460,9 @@ def test_an_input_of_a_quantized_model_is_quantized(bench: Bench) -> None:
     given = np.array([0.0, 1.0, 0.3, 1000.0], np.float32)
     project = bench.render("android", "litert", **one(spec, given))
     assert np.frombuffer(first_input(project), np.int8).tolist() == [-3, -1, -2, 127]
-    described = read_json(payload(project) / "edgepack.json")["artifact"]["signature"]["inputs"][0]
+    described = read_json(payload(project) / "edgepack.json")["models"][0]["artifact"]["signature"][
+        "inputs"
+    ][0]
     assert described["quantization"] == {"scale": 0.5, "zero_point": -3}
 
 
@@ -536,10 +471,12 @@ def test_an_output_is_stored_as_the_source_model_gave_it(bench: Bench) -> None:
     signature = Signature(name="f", inputs=(), outputs=(spec,))
     case = golden_cases.GoldenCase(inputs=(), outputs=(np.float64(0.1),))
     project = bench.render("ios", "coreml", signature=signature, golden=[case])
-    entry = read_json(payload(project) / "golden/golden.json")["cases"][0]["outputs"][0]
+    entry = read_json(payload(project) / "golden/model/golden.json")["cases"][0]["outputs"][0]
     assert entry["dtype"] == "float64"
     assert entry["shape"] == []
-    assert (payload(project) / "golden" / entry["file"]).read_bytes() == np.float64(0.1).tobytes()
+    assert (payload(project) / "golden/model" / entry["file"]).read_bytes() == np.float64(
+        0.1
+    ).tobytes()
 
 
 @pytest.mark.parametrize(
@@ -568,29 +505,31 @@ def test_limits_are_scaled_by_the_largest_reference(bench: Bench) -> None:
         ({"golden": []}, 0.0),
     ):
         project = bench.render("android", "litert", **changes)
-        signature = read_json(payload(project) / "edgepack.json")["artifact"]["signature"]
+        signature = read_json(payload(project) / "edgepack.json")["models"][0]["artifact"][
+            "signature"
+        ]
         assert signature["outputs"][0]["peak"] == peak
         assert "peak" not in signature["inputs"][0]
 
 
 def test_at_most_three_cases_are_taken(bench: Bench) -> None:
     project = bench.render("android", "litert", golden=[CASE] * 5)
-    golden = read_json(payload(project) / "golden/golden.json")
+    golden = read_json(payload(project) / "golden/model/golden.json")
     assert len(golden["cases"]) == 3
     assert golden["byte_order"] == "little"
-    assert len(list((payload(project) / "golden").glob("*.bin"))) == 9
+    assert len(list((payload(project) / "golden/model").glob("*.bin"))) == 9
 
 
 def test_a_large_case_is_left_out_with_a_note(bench: Bench) -> None:
-    side = 1024
+    side = 2900
     spec = TensorSpec(name="x", dtype="float32", shape=(side, side))
     arguments = one(spec, np.zeros((side, side), np.float32))
     project = bench.render("ios", "coreml", **arguments)
     size = side * side * 4 + 16
-    golden = read_json(payload(project) / "golden/golden.json")
+    golden = read_json(payload(project) / "golden/model/golden.json")
     assert golden["cases"] == []
     assert golden["skipped"][0]["bytes"] == size
-    notes = read_json(payload(project) / "edgepack.json")["notes"]
+    notes = read_json(payload(project) / "edgepack.json")["models"][0]["notes"]
     assert notes[0] == "a note"
     assert str(size) in notes[1]
     readme = (project / "README.md").read_text("utf-8")
@@ -599,13 +538,25 @@ def test_a_large_case_is_left_out_with_a_note(bench: Bench) -> None:
     appcheck.check(project)
 
 
+def test_of_large_cases_one_is_taken_so_that_the_app_can_check_something(bench: Bench) -> None:
+    side = 1024
+    spec = TensorSpec(name="x", dtype="float32", shape=(side, side))
+    (case,) = one(spec, np.zeros((side, side), np.float32))["golden"]
+    signature = Signature(name="f", inputs=(spec,), outputs=SIGNATURE.outputs)
+    project = bench.render("ios", "coreml", signature=signature, golden=[case] * 3)
+    golden = read_json(payload(project) / "golden/model/golden.json")
+    assert (len(golden["cases"]), golden["skipped"]) == (1, [])
+    assert read_json(payload(project) / "edgepack.json")["models"][0]["notes"] == ["a note"]
+    assert "1 golden case\n" in (project / "README.md").read_text("utf-8")
+
+
 # --- the manifest --------------------------------------------------------------------------------
 
 
 def test_the_manifest_holds_the_digest_of_every_file_of_a_package(bench: Bench) -> None:
     project = bench.render("ios", "coreml")
     folder = payload(project)
-    artifact = read_json(folder / "edgepack.json")["artifact"]
+    artifact = read_json(folder / "edgepack.json")["models"][0]["artifact"]
     assert artifact["file"] == "model.mlpackage"
     assert artifact["sha256"] == tree_digest(folder / "model.mlpackage")
     assert len(artifact["files"]) == 3
@@ -617,131 +568,15 @@ def test_the_manifest_holds_the_digest_of_every_file_of_a_package(bench: Bench) 
 
 def test_the_manifest_says_what_the_app_must_know(bench: Bench) -> None:
     manifest = read_json(payload(bench.render("android", "litert")) / "edgepack.json")
-    assert manifest["variant"] == "litert-fp32"
-    assert manifest["precision"] == "fp32"
-    assert manifest["limits"] == LIMITS
-    assert manifest["versions"] == {"a": "1", "torch": "2.13.0"}
-    assert manifest["artifact"]["signature"]["inputs"][0] == {
+    (described,) = manifest["models"]
+    assert described["variant"] == "litert-fp32"
+    assert described["precision"] == "fp32"
+    assert described["limits"] == LIMITS
+    assert described["versions"] == {"a": "1", "torch": "2.13.0"}
+    assert manifest["models"][0]["artifact"]["signature"]["inputs"][0] == {
         "name": "image",
         "dtype": "float32",
         "shape": [1, 2, 2],
         "layout": "NHW",
         "quantization": None,
     }
-
-
-# --- the check -----------------------------------------------------------------------------------
-
-KOTLIN = "android/app/src/main/kotlin/dev/edgepack/app"
-XCODE = "ios/EdgepackApp.xcodeproj"
-DAMAGES = [
-    (f"{KOTLIN}/Check.kt", "fun check(", "fun check((", "Check.kt, line"),
-    (f"{KOTLIN}/core/Metrics.kt", "class Metrics(", "class class Metrics(", "Metrics.kt, line"),
-    ("android/app/build.gradle.kts.j2", "buildTypes {", "buildTypes (", "build.gradle.kts, line"),
-    ("android/app/build.gradle.kts.j2", "libs.junit", "libs.junit5", "no junit5"),
-    ("android/build.gradle.kts", "libs.plugins.android", "libs.plugins.ios", "no plugins.ios"),
-    ("android/gradle/libs.versions.toml.j2", "[versions]", "[versions", "libs.versions.toml, line 2"),
-    ("android/gradle/libs.versions.toml.j2", 'version.ref = "agp"', 'version.ref = "agb"', "no version"),
-    ("android/gradle.properties", "android.use", "kotlin.code.style=x\nandroid.use", "occurs twice"),
-    ("android/app/src/main/AndroidManifest.xml.j2", "</application>", "", "mismatched tag"),
-    ("android/app/src/main/res/values/strings.xml.j2", "Run again", "Run & again", "strings.xml, line 4"),
-    ("android/app/proguard-rules.pro.j2", "-keep class ", "keep class ", "not a rule"),
-    ("android/settings.gradle.kts", "include", "include {% x", "a leftover"),
-    ("ios/EdgepackApp/ContentView.swift", "var body", "var var body", "ContentView.swift, line"),
-    ("ios/EdgeCore/Sources/EdgeCore/Digest.swift", "mix(at: start)", "mix(at: start", "Digest.swift"),
-    ("ios/Config/App.xcconfig.j2", "PRODUCT_NAME =", "PRODUCT NAME", "App.xcconfig, line 5"),
-    ("ios/EdgepackApp/Assets.xcassets/Contents.json", "{", "{,", "Contents.json, line 1"),
-    ("ios/EdgepackApp/PrivacyInfo.xcprivacy", "<false/>", "<flase/>", "PrivacyInfo.xcprivacy"),
-    ("ios/EdgepackApp/en.lproj/InfoPlist.strings.j2", '";', '"', "InfoPlist.strings"),
-    (f"{XCODE}/project.pbxproj.j2", "'folder EdgepackApp'", "'x'", "there is no object"),
-    (f"{XCODE}/project.pbxproj.j2", "mainGroup = ", "mainGrop ", "project.pbxproj, line"),
-    (f"{XCODE}/project.pbxproj.j2", "path = EdgepackApp;", "path = Elsewhere;", "no Elsewhere"),
-    (f"{XCODE}/xcshareddata/xcschemes/EdgepackApp.xcscheme.j2", '"target tests"', '"x"', "no target"),
-    (f"{XCODE}/xcshareddata/xcschemes/EdgepackApp.xcscheme.j2", "</Scheme>", "", "no element found"),
-    ("ios/README.md.j2", "press Run.", "press {{ '{{' }}", "README.md, line 3"),
-    ("ios/EdgepackApp/Check.swift", "import EdgeCore\n", "import EdgeCore\r\n", "line end"),
-    ("ios/EdgepackApp/Check.swift", "import EdgeCore", "\ufeffimport EdgeCore", "no text holds"),
-]  # fmt: skip
-
-
-@pytest.fixture
-def damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the templates that a test may damage."""
-    copy = tmp_path / "templates"
-    shutil.copytree(templates.ROOT, copy)
-    monkeypatch.setattr(templates, "ROOT", copy)
-    return copy
-
-
-@pytest.mark.parametrize(("name", "good", "bad", "words"), DAMAGES)
-def test_damage_to_a_template_is_found(
-    bench: Bench, damaged: Path, name: str, good: str, bad: str, words: str
-) -> None:
-    text = (damaged / name).read_bytes().decode()
-    assert good in text
-    (damaged / name).write_bytes(text.replace(good, bad, 1).encode())
-    platform = name.partition("/")[0]
-    project = bench.render(platform, "litert" if platform == "android" else "coreml")
-    with pytest.raises(EdgepackError) as caught:
-        appcheck.check(project)
-    assert caught.value.code == "E610"
-    assert words in f"{caught.value.message} {caught.value.why}"
-
-
-def test_an_object_that_nothing_refers_to_is_found(bench: Bench, damaged: Path) -> None:
-    path = damaged / XCODE / "project.pbxproj.j2"
-    lines = path.read_text("utf-8").splitlines(keepends=True)
-    used = next(i for i, line in enumerate(lines) if line.strip().endswith("/* Config */,"))
-    del lines[used]
-    path.write_text("".join(lines), "utf-8")
-    with pytest.raises(EdgepackError, match="E610") as caught:
-        appcheck.check(bench.render("ios", "coreml"))
-    assert "nothing refers to the object" in caught.value.why
-
-
-def spoil_model(project: Path) -> None:
-    path = next(project.rglob("model.tflite"))
-    path.write_bytes(path.read_bytes()[:-1] + b"!")
-
-
-def spoil_golden(project: Path) -> None:
-    path = next(project.rglob("case0_output0.bin"))
-    path.write_bytes(path.read_bytes()[:-1])
-
-
-def spoil_manifest(project: Path) -> None:
-    path = next(project.rglob("edgepack.json"))
-    path.write_text(path.read_text("utf-8").replace('"limits"', '"limit"'), "utf-8")
-
-
-def spoil_encoding(project: Path) -> None:
-    (project / "README.md").write_bytes(b"# a\n\n\xff\n")
-
-
-@pytest.mark.parametrize(
-    ("spoil", "words"),
-    [
-        (spoil_model, "its sha256 is not that of edgepack.json"),
-        (spoil_golden, "says that it holds 16 bytes"),
-        (spoil_manifest, "'limits' is missing"),
-        (spoil_encoding, "README.md, line 3"),
-        (lambda project: (project / "gradlew").chmod(0o644), "not executable"),
-        (lambda project: (project / "gradlew").unlink(), "missing"),
-        (lambda project: (project / "more.kt").write_text("val x = 1\n"), "no such file"),
-        (lambda project: (project / "gradlew.bat").write_text("\n"), "differs from the template"),
-        (
-            lambda project: (project / "gradle/wrapper/gradle-wrapper.jar").write_bytes(b""),
-            "differs",
-        ),
-        (lambda project: next(project.rglob("golden.json")).write_text("{"), "golden.json, line 1"),
-        (lambda project: next(project.rglob("edgepack.json")).write_text("[]"), "not an object"),
-        (lambda project: next(project.rglob("edgepack.json")).unlink(), "holds none"),
-    ],
-)
-def test_damage_to_a_project_is_found(bench: Bench, spoil: Any, words: str) -> None:
-    project = bench.render("android", "litert")
-    spoil(project)
-    with pytest.raises(EdgepackError) as caught:
-        appcheck.check(project)
-    assert caught.value.code == "E610"
-    assert words in f"{caught.value.message} {caught.value.why}"

@@ -280,20 +280,20 @@ SIGNATURE = Signature(
 
 def manifest() -> Manifest:
     return Manifest(
-        schema=bundle.SCHEMA, edgepack="0.1.0",
-        model=bundle.ManifestModel(
+        schema=bundle.SCHEMA, edgepack="0.1.0", name="flowers",
+        models=[bundle.ManifestModel(
             name="flowers", source="a.py:make", sha256="0" * 64, signatures=[SIGNATURE],
             feeds=[bundle.Feed(name="größe", image=config.Image(resize=256), range=(0.0, 1.0))],
-        ),
+        )],
         artifacts=[
             bundle.ManifestArtifact(
-                variant="litert-int8", target="litert", precision="int8", options={"b": 1, "a": True},
+                model="flowers", variant="litert-int8", target="litert", precision="int8", options={"b": 1, "a": True},
                 calibration="1" * 64, file="flowers-int8.tflite", sha256="2" * 64, bytes=3,
                 signature=SIGNATURE, versions={"torch": "2.13.0", "ai-edge-litert": "2.3.0"},
                 environment="3" * 64, notes=["a note"], parity=bundle.parity_of(PARITY),
             )
         ],
-        apps=[bundle.ManifestApp(platform="android", variant="litert-int8", path="apps/android", sha256="4" * 64)],
+        apps=[bundle.ManifestApp(platform="android", task="generic", variants=["litert-int8"], path="apps/android", sha256="4" * 64)],
     )  # fmt: skip
 
 

@@ -199,6 +199,23 @@ def test_a_file_that_is_there_is_not_replaced_by_init(run: Run, tmp_path: Path) 
     assert (tmp_path / "edgepack.toml").read_text() == "mine"
 
 
+def test_one_of_several_models_is_named(run: Run, tmp_path: Path) -> None:
+    model = '[[model]]\nname = "{}"\nsource = "gone.pt2"\n'
+    text = "schema = 1\n" + model.format("one") + model.format("two")
+    (tmp_path / "edgepack.toml").write_text(text)
+    for more, code, words in (
+        ((), "E103", "They are one, two."),
+        (("--model", "three"), "E103", "They are one, two."),
+        (("--model", "two"), "E201", ""),
+    ):
+        error = json.loads(run("inspect", ".", "--json", *more).stdout)["error"]
+        assert error["code"] == code
+        assert words in error["why"]
+    done = run("init", ".", "--force", "--json")
+    assert json.loads(done.stdout)["error"]["code"] == "E204"
+    assert (tmp_path / "edgepack.toml").read_text() == text
+
+
 @pytest.mark.parametrize("words", [":smile: [bold]x[/bold] \\", "größe 日本 [1]"])
 def test_what_the_user_wrote_is_printed_as_it_is(run: Run, words: str) -> None:
     done = run("build", f"{words}.pt2")
@@ -282,8 +299,8 @@ def test_a_dry_run_prints_the_plan_and_makes_nothing(run: Run, tmp_path: Path) -
     done = run(*typed, "--json")
     assert done.returncode == 0
     printed = msgspec.json.decode(done.stdout, type=BuildPlan)
-    assert [v.id for v in printed.variants] == ["litert-fp32"]
-    assert printed.model.location == str(tmp_path / "model.pt2")
+    assert [v.id for v in printed.models[0].variants] == ["litert-fp32"]
+    assert printed.models[0].model.location == str(tmp_path / "model.pt2")
     assert printed.allow == ("not-run",)
     text = run(*typed).stdout
     assert "variant      litert-fp32" in text

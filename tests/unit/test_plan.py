@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from edgepack import config, plan, registry
+from edgepack.cli import flags as from_flags
 from edgepack.errors import EdgepackError
-from edgepack.plan import BuildPlan
+from edgepack.plan import BuildPlan, ModelPlan
 from edgepack.wire.types import Dimension
 
 FULL = """\
@@ -77,6 +79,11 @@ def resolved(folder: Path, text: str) -> BuildPlan:
     return plan.resolve(config.load(path), folder / "dist")
 
 
+def only_model(folder: Path, text: str) -> ModelPlan:
+    (model,) = resolved(folder, text).models
+    return model
+
+
 def refusal(folder: Path, text: str) -> EdgepackError:
     with pytest.raises(EdgepackError) as caught:
         resolved(folder, text)
@@ -92,19 +99,20 @@ def shown(error: EdgepackError) -> str:
 
 def test_every_part_of_a_config_arrives(tmp_path: Path) -> None:
     made = resolved(tmp_path, FULL)
+    (model,) = made.models
     assert made.name == "flowers"
-    assert made.model.kind == "factory"
-    assert made.model.location == str(tmp_path / "train/export.py")
-    assert made.model.factory == "make_model"
-    assert made.model.project == str(tmp_path)
-    assert made.model.files == (str(tmp_path / "runs/best.safetensors"),)
-    assert made.outputs == ("scores",)
-    assert [v.id for v in made.variants] == ["litert-fp32", "litert-int8", "coreml-fp16"]
-    assert dict(made.variants[2].recipe.options) == {"minimum_ios": "16.0"}
-    assert made.calibration == plan.SamplesPlan(
+    assert model.model.kind == "factory"
+    assert model.model.location == str(tmp_path / "train/export.py")
+    assert model.model.factory == "make_model"
+    assert model.model.project == str(tmp_path)
+    assert model.model.files == (str(tmp_path / "runs/best.safetensors"),)
+    assert model.outputs == ("scores",)
+    assert [v.id for v in model.variants] == ["litert-fp32", "litert-int8", "coreml-fp16"]
+    assert dict(model.variants[2].recipe.options) == {"minimum_ios": "16.0"}
+    assert model.calibration == plan.SamplesPlan(
         kind="files", location=str(tmp_path / "data/calib/*.npz"), cases=128
     )
-    assert made.validation == plan.SamplesPlan(
+    assert model.validation == plan.SamplesPlan(
         kind="function", location=f"{tmp_path / 'train/data.py'}:validation", cases=7
     )
     assert made.allow == ("not-run",)
@@ -114,35 +122,36 @@ def test_every_part_of_a_config_arrives(tmp_path: Path) -> None:
 
 def test_defaults_are_filled_in(tmp_path: Path) -> None:
     made = resolved(tmp_path, SMALL)
+    (model,) = made.models
     assert made.name == "model"
-    assert made.model.kind == "exported"
-    assert made.model.project == ""
+    assert model.model.kind == "exported"
+    assert model.model.project == ""
     defaults = [
         f"{registry.find(p).target.name}-{name}"
         for p in ("android", "ios")
         for name in registry.find(p).target.default_precisions
     ]
-    assert [v.id for v in made.variants] == defaults
-    for variant in made.variants:
+    assert [v.id for v in model.variants] == defaults
+    for variant in model.variants:
         options = registry.find(variant.recipe.target).target.options
         for stage, given in (("convert", variant.recipe.options), ("run", variant.running)):
             assert dict(given) == {o.name: o.default for o in options if o.stage == stage}
         assert list(variant.recipe.options) == sorted(variant.recipe.options)
         assert variant.recipe.calibration is None
-    assert made.calibration is None
-    assert made.validation == plan.SamplesPlan(kind="synthetic", location="", cases=8)
+    assert model.calibration is None
+    assert model.validation == plan.SamplesPlan(kind="synthetic", location="", cases=8)
     assert made.apps == ()
     assert made.job_seconds == 3600
     assert all(e.python == e.requirements == "" for e in made.environments)
 
 
 def test_calibration_samples_validate_where_nothing_else_does(tmp_path: Path) -> None:
-    made = resolved(tmp_path, SMALL + '[data]\ncalibration = "photos"\n')
+    made = only_model(tmp_path, SMALL + '[data]\ncalibration = "photos"\n')
     assert made.validation == made.calibration
 
 
 def test_given_limits_replace_their_defaults_and_no_others(tmp_path: Path) -> None:
-    made = resolved(tmp_path, FULL)
+    made = only_model(tmp_path, FULL)
     assert set(made.limits) == {"fp32", "int8", "fp16"}
     assert made.limits["fp32"] == plan.LIMITS["fp32"]
     assert made.limits["int8"].min_sqnr_db == 33
@@ -150,7 +159,7 @@ def test_given_limits_replace_their_defaults_and_no_others(tmp_path: Path) -> No
 
 
 def test_dimensions_are_resolved(tmp_path: Path) -> None:
-    made = resolved(tmp_path, FULL)
+    made = only_model(tmp_path, FULL)
     assert made.dimensions == (
         Dimension(name="batch", minimum=1, maximum=1, fixed=1),
         Dimension(name="sequence", minimum=2, maximum=256, fixed=128),
@@ -158,26 +167,26 @@ def test_dimensions_are_resolved(tmp_path: Path) -> None:
     whole = FULL.replace(
         "{ min = 2, max = 256, fixed = 128 }", "64\nbatch = { max = 8, fixed = 2 }"
     )
-    assert resolved(tmp_path, whole).dimensions == (
+    assert only_model(tmp_path, whole).dimensions == (
         Dimension(name="batch", minimum=1, maximum=8, fixed=2),
         Dimension(name="sequence", minimum=64, maximum=64, fixed=64),
     )
 
 
 def test_dimensions_of_a_file_that_declares_its_own_inputs_are_kept(tmp_path: Path) -> None:
-    made = resolved(tmp_path, SMALL + "[model.dimensions]\ns0 = 64\n")
+    made = only_model(tmp_path, SMALL + "[model.dimensions]\ns0 = 64\n")
     assert made.dimensions == (Dimension(name="s0", minimum=64, maximum=64, fixed=64),)
 
 
 def test_an_app_takes_the_smallest_variant_of_its_platforms_own_target(tmp_path: Path) -> None:
     made = resolved(tmp_path, FULL)
-    assert [(a.platform, a.variant, a.id, a.name, a.task) for a in made.apps] == [
-        ("android", "litert-int8", "com.example.flowers", "Flowers", "generic"),
-        ("ios", "coreml-fp16", "org.example.flowers", "Blumen", "generic"),
+    assert [(a.platform, a.variants, a.id, a.name, a.task) for a in made.apps] == [
+        ("android", ("litert-int8",), "com.example.flowers", "Flowers", "generic"),
+        ("ios", ("coreml-fp16",), "org.example.flowers", "Blumen", "generic"),
     ]
     other = FULL.replace("targets.android", "targets.executorch")
     made = resolved(tmp_path, other.replace("litert = ", "executorch = "))
-    assert [a.variant for a in made.apps] == ["executorch-int8", "coreml-fp16"]
+    assert [a.variants for a in made.apps] == [("executorch-int8",), ("coreml-fp16",)]
 
 
 @pytest.mark.parametrize(
@@ -232,7 +241,7 @@ def test_a_plan_is_the_same_on_every_machine_but_for_its_paths(tmp_path: Path) -
         assert str(tmp_path / home) in text
         printed.append(text.replace(str(tmp_path / home), "HOME"))
         assert msgspec.json.decode(msgspec.json.encode(made), type=BuildPlan) == made
-        for variant in made.variants:
+        for variant in made.models[0].variants:
             hash(variant.recipe)
     assert printed[0] == printed[1]
     assert not re.search(r"\d{4}-\d\d-\d\d", printed[0])
@@ -286,7 +295,7 @@ def test_a_model_without_a_name_is_called_after_its_file(
          "the ios app's variant 'litert-fp32' is not built", '"litert-fp32"',
          "Built for ios: coreml-fp16."),
         ('[targets.coreml]\nminimum_ios = "16.0"', "", "E110",
-         "the ios app's variant None is not built", "apps.ios", "Built for ios: none."),
+         "the ios app has no variant that is built", "apps.ios", "Built for ios: none."),
         # dimensions
         ("sequence = {", "sequenze = {", "E111", "dimension 'sequence' has no size",
          '[1, "sequence"]', ""),
@@ -369,3 +378,107 @@ def test_a_caret_stands_in_the_line_that_toml_counts(tmp_path: Path, before: str
     error = refusal(tmp_path, text)
     assert error.code == "E105"
     assert shown(error) == 'targets."größe"'
+
+
+SEVERAL = """\
+schema = 1
+name = "voice"
+
+[[model]]
+name = "encoder"
+source = "model.py:make_encoder"
+validation = "data.py:heard"
+
+[[model.inputs]]
+name = "mel"
+shape = [1, 80, 3000]
+
+[[model]]
+name = "decoder"
+source = "model.py:make_decoder"
+precisions = { litert = ["fp16"] }
+
+[data]
+validation = "data.py:steps"
+
+[targets.litert]
+precisions = ["fp32"]
+"""
+
+
+def test_several_models_are_planned_as_one_build(tmp_path: Path) -> None:
+    made = resolved(tmp_path, SEVERAL)
+    assert made.name == "voice"
+    assert [m.name for m in made.models] == ["encoder", "decoder"]
+    assert [v.id for m in made.models for v in m.variants] == [
+        "encoder.litert-fp32", "decoder.litert-fp16",
+    ]  # fmt: skip
+    assert [Path(m.validation.location).name for m in made.models] == [
+        "data.py:heard", "data.py:steps",
+    ]  # fmt: skip
+    assert resolved(tmp_path / "a b", SEVERAL.replace('name = "voice"', "")).name == "a-b"
+
+
+def test_a_models_own_precisions_may_name_the_platform(tmp_path: Path) -> None:
+    made = resolved(tmp_path, SEVERAL.replace("{ litert =", '{ ios = ["fp32"], android ='))
+    assert [v.id for m in made.models for v in m.variants] == [
+        "encoder.litert-fp32", "decoder.litert-fp16",
+    ]  # fmt: skip
+
+
+OWN = """\
+schema = 1
+[model]
+source = "model.pt2"
+calibration = "old/*.npz"
+precisions = { android = ["fp32"], coreml = ["fp32"] }
+[targets.litert]
+[targets.coreml]
+"""
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_flags_override_what_a_model_has_of_its_own(tmp_path: Path, several: bool) -> None:
+    path = tmp_path / "edgepack.toml"
+    path.write_text(OWN.replace("[model]", "[[model]]") if several else OWN)
+
+    def planned(**flags: Any) -> plan.ModelPlan:
+        given = {"model": str(path), "targets": (), "precisions": (), **flags}
+        return plan.resolve(from_flags.config_of(given), tmp_path / "dist").models[0]
+
+    def variants(*precisions: str) -> list[str]:
+        return [v.id.rpartition(".")[2] for v in planned(precisions=precisions).variants]
+
+    assert variants() == ["litert-fp32", "coreml-fp32"]
+    assert variants("litert=fp16") == ["litert-fp16", "coreml-fp32"]
+    assert variants("fp16") == ["litert-fp16", "coreml-fp16"]
+    before, after = planned(), planned(calibration="new", validation="val")
+    assert before.calibration
+    assert before.calibration.location.endswith("old/*.npz")
+    assert after.calibration
+    assert after.calibration.location.endswith("/new")
+    assert after.validation.location.endswith("/val")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "under"),
+    [
+        ('name = "decoder"', 'name = "encoder"', "E103", '"encoder"'),
+        ('name = "decoder"', 'name = "Encoder"', "E103", '"Encoder"'),
+        ('["fp16"]', '["fp17"]', "E106", '"fp17"'),
+        ('{ litert = ["fp16"] }', '{ litertx = ["fp16"] }', "E105", '["fp16"]'),
+        ("shape = [1, 80", "shape = [0, 80", "E103", "0"),
+        ('source = "model.py:make_decoder"', 'source = "m.onnx"', "E204", '"m.onnx"'),
+        ('name = "decoder"', 'name = "decoder"\npython = ".venv"', "E103", '".venv"'),
+        ("precisions = {", "precision = {", "E102", "precision"),
+        ('name = "voice"', 'name = "a/b"', "E103", '"a/b"'),
+        ('name = "voice"', f'name = "{"模" * 67}"', "E103", f'"{"模" * 67}"'),
+        ('name = "decoder"', f'name = "{"模" * 67}"', "E103", f'"{"模" * 67}"'),
+    ],
+)
+def test_a_mistake_in_one_of_several_models_is_shown_where_it_is(
+    tmp_path: Path, old: str, new: str, code: str, under: str
+) -> None:
+    error = refusal(tmp_path, SEVERAL.replace(old, new))
+    assert error.code == code
+    assert shown(error) == under

@@ -29,6 +29,6 @@ def test_manifest_keys_that_others_rely_on_are_required() -> None:
         "versions",
     ]
     assert set(relied_on) <= set(artifact)
-    assert {"schema", "edgepack", "model", "artifacts"} <= set(
+    assert {"schema", "edgepack", "name", "models", "artifacts"} <= set(
         schema["$defs"]["Manifest"]["required"]
     )

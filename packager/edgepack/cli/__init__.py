@@ -10,13 +10,15 @@ from typing import Any
 import click
 
 from edgepack import __version__
-from edgepack.errors import ANSWER_IS_NO, BUG, INTERRUPTED, EdgepackError
+from edgepack.errors import BUG, INTERRUPTED, EdgepackError
 
 COMMANDS = {
     "build": "Convert, quantize, verify and package a model.",
+    "app": "Generate an app project to work on, or bring one up to date.",
     "init": "Write an edgepack.toml for a model.",
     "inspect": "Show what a model or an artifact takes and gives.",
     "validate": "Compare an artifact with its source model.",
+    "verify-app": "Prove that a generated app is well, as far as this machine can.",
     "targets": "List the targets, their precisions and options.",
     "doctor": "Prove that every environment works.",
     "explain": "Explain an error code.",
@@ -35,7 +37,7 @@ class Commands(click.Group):
         """The command, from its module's `command`."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"edgepack.cli.{cmd_name}")
+        module = importlib.import_module(f"edgepack.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 
@@ -94,8 +96,3 @@ def main() -> None:
             "error[E901]: this is a bug in edgepack; please report it with the lines above\n"
         )
         sys.exit(BUG)
-
-
-def answer_is_no() -> int:
-    """The exit code of a command that worked and whose answer is no."""
-    return ANSWER_IS_NO

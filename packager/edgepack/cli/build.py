@@ -10,6 +10,9 @@ import click
 
 from edgepack.errors import ANSWER_IS_NO
 
+AS_CONFIGURED = "as-configured"
+TASKS = ("generic", "image-classification", "voice", "translation")
+
 
 @click.command("build")
 @click.argument("model", required=False)
@@ -25,8 +28,12 @@ from edgepack.errors import ANSWER_IS_NO
               help='An input, in order: --input "image:float32[1,3,224,224]".')  # fmt: skip
 @click.option("--calibration", metavar="DIR|GLOB|FILE.py:FUNCTION", help="Calibration samples.")
 @click.option("--validation", metavar="DIR|GLOB|FILE.py:FUNCTION", help="Validation samples.")
-@click.option("--app", "app", is_flag=False, flag_value="generic", type=click.Choice(["generic"]),
-              help="Generate an app project for each platform.")  # fmt: skip
+@click.option(
+    "--app", is_flag=False, flag_value=AS_CONFIGURED, metavar="[TASK]",
+    type=click.Choice([AS_CONFIGURED, *TASKS]),
+    help="Generate an app project for each platform. TASK: generic, image-classification, voice, "
+    "translation.  [default: as edgepack.toml says, else generic]",
+)  # fmt: skip
 @click.option("--allow", multiple=True, type=click.Choice(["not-run"]),
               help="Accept artifacts that nothing here can run.")  # fmt: skip
 @click.option(
@@ -69,7 +76,7 @@ def command(**flags: Any) -> int:
 
     from edgepack import pipeline
 
-    outcome = pipeline.build(plan, loaded.config.model.source, console, flags["jobs"] or slots())
+    outcome = pipeline.build(plan, console, flags["jobs"] or slots())
     verdicts = {a.parity.verdict for a in outcome.manifest.artifacts}
     if flags["as_json"]:
         console.answer({"folder": str(outcome.folder), "manifest": outcome.manifest})
@@ -89,35 +96,44 @@ def slots() -> int:
 
 def _show_plan(console: Any, plan: Any) -> None:
     """The plan for people; --json gives it whole."""
+    for model in plan.models:
+        _show_model(console, model)
+    for app in plan.apps:
+        console.text(
+            f"app          {app.platform}: {app.name} ({app.id}), {app.task}, "
+            f"around {', '.join(app.variants)}"
+        )
+    for environment in plan.environments:
+        console.text(f"environment  {environment.name}: {environment.python or 'made by edgepack'}")
+    console.text(f"output       {Path(plan.dist) / plan.name}")
+
+
+def _show_model(console: Any, model: Any) -> None:
+    """One model of the plan."""
     import msgspec
 
-    console.text(f"model        {plan.name}: {plan.model.kind}, {plan.model.location}")
-    for spec in plan.inputs:
+    console.text(f"model        {model.name}: {model.model.kind}, {model.model.location}")
+    for spec in model.inputs:
         console.text(
             f"input        {spec.name}: {spec.dtype or 'dtype from the model'} {spec.shape or ''}"
         )
-    for dimension in plan.dimensions:
+    for dimension in model.dimensions:
         console.text(
             f"dimension    {dimension.name}: {dimension.minimum} to {dimension.maximum}, "
             f"{dimension.fixed} where it must be fixed"
         )
-    for role, samples in (("calibration", plan.calibration), ("validation", plan.validation)):
+    for role, samples in (("calibration", model.calibration), ("validation", model.validation)):
         if samples is not None:
             console.text(
                 f"{role:<12} {samples.kind} {samples.location} (at most {samples.cases} cases)"
             )
-    for variant in plan.variants:
+    for variant in model.variants:
         limits = {
             k: v
-            for k, v in msgspec.to_builtins(plan.limits[variant.recipe.precision]).items()
+            for k, v in msgspec.to_builtins(model.limits[variant.recipe.precision]).items()
             if v is not None
         }
         console.text(f"variant      {variant.id}: {dict(variant.recipe.options)} limits {limits}")
-    for app in plan.apps:
-        console.text(f"app          {app.platform}: {app.name} ({app.id}) around {app.variant}")
-    for environment in plan.environments:
-        console.text(f"environment  {environment.name}: {environment.python or 'made by edgepack'}")
-    console.text(f"output       {Path(plan.dist) / plan.name}")
 
 
 def _show_outcome(console: Any, plan: Any, outcome: Any) -> None:

@@ -115,7 +115,7 @@ def why(*, variant: str, model: str | None, dist: Path | None, as_json: bool) ->
         if s.variant == variant or s.stage in ("export", "samples", "reference")
     ]
     if not any(s.variant == variant for s in stages):
-        known = ", ".join(v.id for v in report.plan.variants)
+        known = ", ".join(v.id for m in report.plan.models for v in m.variants)
         raise EdgepackError(
             "E115", f"the last build has no variant {variant!r}", why=f"It made: {known}."
         )

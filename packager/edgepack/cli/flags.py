@@ -11,6 +11,7 @@ import msgspec
 from edgepack import config, registry
 from edgepack.config import AppSettings, Config, Data, Input, Loaded, Model
 from edgepack.errors import EdgepackError
+from edgepack.task_settings import TaskName
 
 _INPUT = re.compile(r"^(?P<name>[^:]+):(?P<dtype>\w+)\[(?P<shape>[^\]]*)\]$")
 
@@ -39,14 +40,7 @@ def config_of(flags: dict[str, Any]) -> Loaded:
     """The config of MODEL with every flag laid over it. Raises what `config.load` raises, E103, E105, E106."""
     loaded = loaded_from(flags.get("model"))
     base = loaded.config
-    changes: dict[str, Any] = {}
-    model_changes: dict[str, Any] = {}
-    if flags.get("inputs"):
-        model_changes["inputs"] = [parse_input(text) for text in flags["inputs"]]
-    if flags.get("allow_pickle"):
-        model_changes["allow_pickle"] = True
-    if model_changes:
-        changes["model"] = msgspec.structs.replace(base.model, **model_changes)
+    changes = _model_changes(base, flags)
     data = {role: _here(flags[role]) for role in ("calibration", "validation") if flags.get(role)}
     if data:
         changes["data"] = msgspec.structs.replace(base.data, **data)
@@ -54,10 +48,79 @@ def config_of(flags: dict[str, Any]) -> Loaded:
         changes["targets"] = _targets(base, flags["targets"], flags["precisions"])
         changes["apps"] = _still_built(base, changes["targets"])
     if flags.get("app"):
-        changes["apps"] = _apps(base, changes.get("targets", base.targets), flags["app"])
+        platforms = _platforms(changes.get("targets", base.targets))
+        changes["apps"] = _apps(base, flags["app"], platforms)
     if flags.get("allow"):
         changes["allow"] = sorted({*base.allow, *flags["allow"]})
     return msgspec.structs.replace(loaded, config=msgspec.structs.replace(base, **changes))
+
+
+def app_config_of(flags: dict[str, Any]) -> Loaded:
+    """The config of MODEL with one app, as flags say. Raises what `config.load` raises.
+
+    Without the file's text where the app is not as the file says, so that no error points into it.
+    """
+    loaded = loaded_from(flags.get("model"))
+    base, platform = loaded.config, flags["platform"]
+    (settings,) = _apps(base, flags["task"], (platform,)).values()
+    given = {"variant": flags["variant"], "id": flags["app_id"], "name": flags["name"]}
+    settings = msgspec.structs.replace(settings, **{k: v for k, v in given.items() if v})
+    changes: dict[str, Any] = {"apps": {platform: settings}, **_model_changes(base, flags)}
+    changes["allow"] = sorted({*base.allow, *flags["allow"]})
+    as_written = settings == base.apps.get(platform)
+    return msgspec.structs.replace(
+        loaded,
+        config=msgspec.structs.replace(base, **changes),
+        text=loaded.text if as_written else "",
+    )
+
+
+def _model_changes(base: Config, flags: dict[str, Any]) -> dict[str, Any]:
+    """What flags say of the models. Raises E103 for inputs where there are several, E105 for no target.
+
+    What a model has of its own, samples and precisions, gives way to flags as the file's tables do.
+    """
+    given: dict[str, Any] = {}
+    if flags.get("inputs"):
+        given["inputs"] = [parse_input(text) for text in flags["inputs"]]
+    if flags.get("allow_pickle"):
+        given["allow_pickle"] = True
+    given |= {role: None for role in ("calibration", "validation") if flags.get(role)}
+    targets = [text.rpartition("=")[0] for text in flags.get("precisions", ())]
+    ruled = {registry.find(name).target.name for name in targets if name}
+
+    def changed(model: Model) -> Model:
+        kept = {
+            name: own for name, own in model.precisions.items()
+            if "" not in targets and registry.find(name).target.name not in ruled
+        }  # fmt: skip
+        return msgspec.structs.replace(
+            model, **given, precisions=kept if targets else model.precisions
+        )
+
+    if isinstance(base.model, Model):
+        return {"model": changed(base.model)}
+    if "inputs" in given:
+        raise EdgepackError(
+            "E103", "--input does not say which of several models it is for",
+            help="Write the inputs under [[model]] in edgepack.toml.",
+        )  # fmt: skip
+    return {"model": [changed(model) for model in base.model]}
+
+
+def only(loaded: Loaded, name: str | None) -> Loaded:
+    """The config with one of its models: the one called `name`, or the only one. Raises E103."""
+    models = loaded.config.model
+    if isinstance(models, Model):
+        return loaded
+    names = [model.name for model in models]
+    if name not in names:
+        raise EdgepackError(
+            "E103", "there are several models" if name is None else f"no model is called {name!r}",
+            why=f"They are {', '.join(names)}.", help="Say which one: --model NAME.",
+        )  # fmt: skip
+    config = msgspec.structs.replace(loaded.config, name="", model=models[names.index(name)])
+    return msgspec.structs.replace(loaded, config=config, text="")
 
 
 def loaded_from(model: str | None) -> Loaded:
@@ -143,28 +206,45 @@ def _check_precision(target: str, precision: str) -> None:
         )
 
 
-def _apps(base: Config, targets: dict[str, Any], task: str) -> dict[str, AppSettings]:
-    """An app for each platform that the chosen targets serve, with its settings from the file."""
+def _platforms(targets: dict[str, Any]) -> tuple[str, ...]:
+    """The platforms that the chosen targets serve."""
     names = list(targets) or ["litert", "coreml"]
     platforms = {p for n in names for p in registry.find(n).target.default_for}
-    platforms = platforms or {p for n in names for p in registry.find(n).target.platforms}
-    return {
-        p: msgspec.structs.replace(base.apps.get(p, AppSettings()), task=task)  # type: ignore[call-overload]
-        for p in sorted(platforms)
-    }
+    return tuple(sorted(platforms or {p for n in names for p in registry.find(n).target.platforms}))
+
+
+def _apps(base: Config, task: str, platforms: tuple[str, ...]) -> dict[str, AppSettings]:
+    """An app for each platform, with its settings from the file.
+
+    task: "as-configured" for that of the file, or of the file's other app.
+    """
+    usual: TaskName = next((app.task for app in base.apps.values()), "generic")
+    found: dict[str, AppSettings] = {}
+    for platform in platforms:
+        settings = base.apps.get(platform, AppSettings(task=usual))  # type: ignore[call-overload]
+        changed = {} if task == "as-configured" else {"task": task}
+        found[platform] = msgspec.structs.replace(settings, **changed)
+    return found
 
 
 def _still_built(base: Config, targets: dict[str, Any]) -> dict[str, AppSettings]:
     """The file's apps for the platforms that are built, around another variant where theirs is not."""
     kept: dict[str, AppSettings] = {}
+    models = base.model if isinstance(base.model, list) else [base.model]
     for platform, settings in base.apps.items():
         serving = [n for n in targets if platform in registry.find(n).target.platforms]
         built = [
             f"{n}-{p}"
             for n in serving
-            for p in targets[n].get("precisions", registry.find(n).target.default_precisions)
-        ]
+            for own in (targets[n].get("precisions", registry.find(n).target.default_precisions),
+                        *(own for model in models for name, own in model.precisions.items()
+                          if registry.find(name).target.name == n))
+            for p in own
+        ]  # fmt: skip
         if built:
-            variant = settings.variant if settings.variant in built else None
+            asked = settings.variant
+            named = list(asked.values()) if isinstance(asked, dict) else [asked]
+            there = all(name and name.rpartition(".")[2] in built for name in named)
+            variant = asked if there else None
             kept[platform] = msgspec.structs.replace(settings, variant=variant)
     return kept

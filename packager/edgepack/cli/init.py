@@ -42,6 +42,10 @@ def command(**flags: Any) -> int:
         raise EdgepackError(
             "E116", f"{path} is already here", help="Edit it, or pass --force to replace it."
         )
+    if written := from_flags.config_file(flags["model"]):
+        raise EdgepackError(
+            "E204", f"{written} is no model", help="Name the model itself: edgepack init model.pt2.",
+        )  # fmt: skip
     targets = flags["targets"] or ("android", "ios")
     loaded = from_flags.config_of({**flags, "targets": targets})
     found = inspecting.model(plans.resolve(loaded, Path("dist")), console)

@@ -14,6 +14,9 @@ import msgspec
 @click.option("--input", "inputs", multiple=True, metavar="NAME:DTYPE[SHAPE]",
               help='An input, in order: --input "image:float32[1,3,224,224]".')  # fmt: skip
 @click.option(
+    "--model", "model_name", metavar="NAME", help="Which of several models in edgepack.toml."
+)
+@click.option(
     "--allow-pickle", is_flag=True, help="Trust the model's files and execute their pickles."
 )
 @click.option(
@@ -40,7 +43,7 @@ def command(**flags: Any) -> int:
     if registered is not None:
         found = inspecting.artifact(path, registered, console)
     else:
-        loaded = from_flags.config_of(flags)
+        loaded = from_flags.only(from_flags.config_of(flags), flags["model_name"])
         targets: dict[str, dict[str, Any]] = {"litert": {}, "executorch": {}}
         loaded = msgspec.structs.replace(
             loaded, config=msgspec.structs.replace(loaded.config, targets=targets, apps={})

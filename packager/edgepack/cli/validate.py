@@ -16,6 +16,9 @@ from edgepack.errors import ANSWER_IS_NO, EdgepackError
 @click.option("--against", "model", required=True, metavar="MODEL",
               help="The source model: file.py:factory, .pt2, .pt, or an edgepack.toml.")  # fmt: skip
 @click.option(
+    "--model", "model_name", metavar="NAME", help="Which of several models in edgepack.toml."
+)
+@click.option(
     "--precision", metavar="NAME", help="Whose limits apply.  [default: what the artifact says]"
 )
 @click.option("--input", "inputs", multiple=True, metavar="NAME:DTYPE[SHAPE]",
@@ -57,6 +60,7 @@ def command(**flags: Any) -> int:
         )
     console = Console(json=flags["as_json"])
     base = from_flags.config_of({**flags, "targets": (), "precisions": ()})
+    base = from_flags.only(base, flags["model_name"])
     first = registered.target.precisions[0].name
     settings = msgspec.structs.replace(
         base.config, targets={registered.target.name: {"precisions": [first]}}, apps={}

@@ -68,16 +68,6 @@ class Dimension:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelSpec:
-    """What a source file is: its format, its digest, and its signatures."""
-
-    name: str
-    source: str
-    sha256: str
-    signatures: tuple[Signature, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """How one artifact is made. Plain data, the same on every machine.
 

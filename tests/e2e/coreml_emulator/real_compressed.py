@@ -76,6 +76,9 @@ WAYS: dict[str, Way] = {
 
 
 def loaded(path: Path) -> ModuleType:
+    """A module of a project, which may import others beside it."""
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None

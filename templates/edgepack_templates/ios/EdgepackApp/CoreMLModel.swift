@@ -3,54 +3,93 @@ import EdgeCore
 import Foundation
 
 /// Check the digests of the model's files, compile it on this device unless that is done, and load it.
-func openModel(_ manifest: Manifest, in folder: URL) async throws -> any Model {
-    try manifest.verify(folder: folder)
-    let compiled = try await compiledModel(manifest, in: folder)
-    let configuration = MLModelConfiguration()
-    configuration.computeUnits = .all
+func openModel(_ info: ModelInfo, in folder: URL) async throws -> any Model {
+    try info.verify(folder: folder)
+    let compiled = try await compiledModel(info, in: folder)
     do {
-        let model = try await MLModel.load(contentsOf: compiled, configuration: configuration)
-        return CoreMLModel(model: model, signature: manifest.artifact.signature)
+        return try await loaded(compiled, info)
     } catch {
-        // Whatever was wrong with the compiled form, the next start makes a new one.
+        // What is kept may be broken, or of another iOS: it is compiled anew, once.
         try? FileManager.default.removeItem(at: compiled)
-        throw error
+        return try await loaded(try await compiledModel(info, in: folder), info)
     }
 }
 
+private func loaded(_ compiled: URL, _ info: ModelInfo) async throws -> any Model {
+    let configuration = MLModelConfiguration()
+    #if targetEnvironment(simulator)
+    // The simulator has no Neural Engine, and its GPU is not a phone's: models may fail or go wrong on it.
+    configuration.computeUnits = .cpuOnly
+    #else
+    configuration.computeUnits = .all
+    #endif
+    let model = try await MLModel.load(contentsOf: compiled, configuration: configuration)
+    return CoreMLModel(model: model, info: info)
+}
+
+/// Remove the compiled models that an older version of the app left.
+func removeOldModels(_ infos: [ModelInfo]) throws {
+    let kept = Set(infos.map { "\($0.artifact.sha256).mlmodelc" })
+    let home = try home()
+    for name in (try? FileManager.default.contentsOfDirectory(atPath: home.path)) ?? [] where !kept.contains(name) {
+        try? FileManager.default.removeItem(at: home.appendingPathComponent(name))
+    }
+}
+
+/// Where compiled models are kept.
+private func home() throws -> URL {
+    try FileManager.default
+        .url(for: .cachesDirectory, in: .userDomainMask, appropriateFor: nil, create: true)
+        .appendingPathComponent("models")
+}
+
 /// The compiled model in the caches, named by the digest of what it was made from.
-private func compiledModel(_ manifest: Manifest, in folder: URL) async throws -> URL {
+private func compiledModel(_ info: ModelInfo, in folder: URL) async throws -> URL {
     let files = FileManager.default
-    let caches = try files.url(for: .cachesDirectory, in: .userDomainMask, appropriateFor: nil, create: true)
-    let home = caches.appendingPathComponent("models")
-    let kept = home.appendingPathComponent("\(manifest.artifact.sha256).mlmodelc")
+    let home = try home()
+    let kept = home.appendingPathComponent("\(info.artifact.sha256).mlmodelc")
     if files.fileExists(atPath: kept.path) { return kept }
-    let fresh = try await MLModel.compileModel(at: folder.appendingPathComponent(manifest.artifact.file))
-    try? files.removeItem(at: home)
+    let fresh = try await MLModel.compileModel(at: folder.appendingPathComponent(info.artifact.file))
     try files.createDirectory(at: home, withIntermediateDirectories: true)
-    try files.moveItem(at: fresh, to: kept)
+    do {
+        try files.moveItem(at: fresh, to: kept)
+    } catch {
+        // The check and a screen may open the same model at once: whichever was faster, its form is kept.
+        guard files.fileExists(atPath: kept.path) else { throw error }
+        try? files.removeItem(at: fresh)
+    }
     return kept
 }
 
 private final class CoreMLModel: Model {
     private let model: MLModel
-    private let signature: Manifest.Signature
+    private let info: ModelInfo
 
-    init(model: MLModel, signature: Manifest.Signature) {
+    // What was fed last, and the array made of it: a decoder gets the same encoder's output with every token.
+    private var held: [(data: TensorData, array: MLMultiArray)?]
+
+    init(model: MLModel, info: ModelInfo) {
         self.model = model
-        self.signature = signature
+        self.info = info
+        held = Array(repeating: nil, count: info.inputs.count)
     }
 
     func run(_ inputs: [TensorData]) throws -> Outcome {
+        // What Core ML gives lives until a pool ends: without one, until the last token of a recording.
+        try autoreleasepool { try predict(inputs) }
+    }
+
+    private func predict(_ inputs: [TensorData]) throws -> Outcome {
         var features: [String: Any] = [:]
-        for (info, data) in zip(signature.inputs, inputs) {
-            features[info.name] = MLFeatureValue(multiArray: try array(data))
+        for (index, data) in inputs.enumerated() {
+            if held[index]?.data !== data { held[index] = (data, try array(data)) }
+            features[info.inputs[index].name] = held[index].map { MLFeatureValue(multiArray: $0.array) }
         }
         let provider = try MLDictionaryFeatureProvider(dictionary: features)
         let start = DispatchTime.now()
         let result = try model.prediction(from: provider)
         let time = seconds(since: start)
-        return Outcome(outputs: try signature.outputs.map { try numbers(result, $0) }, seconds: time)
+        return Outcome(outputs: try info.outputs.map { try tensor(result, $0) }, seconds: time)
     }
 
     private func array(_ data: TensorData) throws -> MLMultiArray {
@@ -62,16 +101,15 @@ private final class CoreMLModel: Model {
         return array
     }
 
-    private func numbers(_ result: any MLFeatureProvider, _ info: TensorInfo) throws -> [Double] {
-        guard let array = result.featureValue(for: info.name)?.multiArrayValue else {
-            throw EdgeError("the model gave no array \(info.name)")
+    private func tensor(_ result: any MLFeatureProvider, _ output: TensorInfo) throws -> TensorData {
+        guard let array = result.featureValue(for: output.name)?.multiArrayValue else {
+            throw EdgeError("the model gave no array \(output.name)")
         }
         let shape = array.shape.map(\.intValue)
         let strides = array.strides.map(\.intValue)
         let dtype = try dtype(array.dataType)
         let bytes = try array.withUnsafeBytes { try packed($0, shape: shape, strides: strides, size: dtype.size) }
-        let stored = try TensorData(dtype: dtype, shape: shape, bytes: bytes).numbers()
-        return info.quantization?.real(stored) ?? stored
+        return try TensorData(dtype: dtype, shape: shape, bytes: bytes)
     }
 
     private func dataType(_ dtype: DType) throws -> MLMultiArrayDataType {

@@ -11,9 +11,12 @@ public func sha256(of file: URL) throws -> String {
     defer { try? handle.close() }
     #if canImport(CryptoKit)
     var digest = CryptoKit.SHA256()
-    while let block = try handle.read(upToCount: blockBytes), !block.isEmpty {
+    // A block that was read lives until a pool ends: without one, the whole file would be held.
+    while try autoreleasepool(invoking: {
+        guard let block = try handle.read(upToCount: blockBytes), !block.isEmpty else { return false }
         digest.update(data: block)
-    }
+        return true
+    }) {}
     return hex(digest.finalize())
     #else
     var digest = PlainSHA256()

@@ -55,25 +55,38 @@ public struct TensorInfo: Codable, Sendable, CustomStringConvertible {
     public let quantization: Quantization?
     public let peak: Double?
 
+    /// Its size along each axis; 1 for one that has a name.
+    public var sizes: [Int] {
+        shape.map { axis in
+            if case .size(let size) = axis { return size }
+            return 1
+        }
+    }
+
+    /// The numbers that a tensor of it stands for.
+    public func real(_ data: TensorData) -> [Double] {
+        let numbers = data.numbers()
+        return quantization?.real(numbers) ?? numbers
+    }
+
     public var description: String {
         "\(name) \(dtype.rawValue)[\(shape.map(\.description).joined(separator: ", "))]"
     }
 }
 
-/// What edgepack.json says of the model beside it.
-public struct Manifest: Codable, Sendable {
-    public struct Model: Codable, Sendable {
-        public let name: String
-    }
-
-    public struct Runtime: Codable, Sendable {
-        public let name: String
-        public let version: String
-    }
-
+/// What edgepack.json says of one model. golden: folder of its golden cases.
+public struct ModelInfo: Codable, Sendable {
     public struct File: Codable, Sendable {
         public let path: String
         public let sha256: String
+
+        /// Throws unless the file in the folder has its digest.
+        func verify(folder: URL) throws {
+            let found = try EdgeCore.sha256(of: folder.appendingPathComponent(path))
+            guard found == sha256 else {
+                throw EdgeError("the sha256 of \(path) is \(found), not \(sha256): rebuild the app")
+            }
+        }
     }
 
     public struct Signature: Codable, Sendable {
@@ -88,26 +101,19 @@ public struct Manifest: Codable, Sendable {
         public let signature: Signature
     }
 
-    public let model: Model
+    public let name: String
     public let variant: String
-    public let runtime: Runtime
+    public let golden: String
     public let artifact: Artifact
     public let limits: [String: Double]
 
-    /// Read edgepack.json in a folder.
-    public init(folder: URL) throws {
-        let data = try Data(contentsOf: folder.appendingPathComponent("edgepack.json"))
-        self = try JSONDecoder().decode(Manifest.self, from: data)
-    }
+    public var inputs: [TensorInfo] { artifact.signature.inputs }
+
+    public var outputs: [TensorInfo] { artifact.signature.outputs }
 
     /// Throws unless every file of the model in the folder has its digest, and no other file is there.
     public func verify(folder: URL) throws {
-        for file in artifact.files {
-            let found = try sha256(of: folder.appendingPathComponent(file.path))
-            guard found == file.sha256 else {
-                throw EdgeError("the sha256 of \(file.path) is \(found), not \(file.sha256): rebuild the app")
-            }
-        }
+        for file in artifact.files { try file.verify(folder: folder) }
         let expected = Set(artifact.files.map(\.path))
         let model = folder.appendingPathComponent(artifact.file)
         for path in (FileManager.default.subpaths(atPath: model.path) ?? []) {
@@ -119,6 +125,56 @@ public struct Manifest: Codable, Sendable {
             }
         }
     }
+}
+
+/// What edgepack.json says of the models beside it.
+public struct Manifest: Codable, Sendable {
+    public struct Runtime: Codable, Sendable {
+        public let name: String
+        public let version: String
+    }
+
+    public let runtime: Runtime
+    public let models: [ModelInfo]
+
+    /// Read edgepack.json in a folder.
+    public init(folder: URL) throws {
+        self = try read(folder)
+    }
+
+    public func model(_ name: String) throws -> ModelInfo {
+        guard let found = models.first(where: { $0.name == name }) else {
+            throw EdgeError("the app has no model \(name)")
+        }
+        return found
+    }
+}
+
+/// What the app does with its models, as edgepack.json in a folder says.
+public func readTask<Task: Decodable>(_ type: Task.Type, folder: URL) throws -> Task {
+    try (read(folder) as TaskFile<Task>).task
+}
+
+/// A file that the task in edgepack.json names. Throws unless it has its digest.
+public func readTaskFile(_ name: String, folder: URL) throws -> Data {
+    guard let file = try readTask(TaskFiles.self, folder: folder).files.first(where: { $0.path == name }) else {
+        throw EdgeError("the task has no file \(name)")
+    }
+    try file.verify(folder: folder)
+    return try Data(contentsOf: folder.appendingPathComponent(name))
+}
+
+private struct TaskFile<Task: Decodable>: Decodable {
+    let task: Task
+}
+
+private struct TaskFiles: Decodable {
+    let files: [ModelInfo.File]
+}
+
+private func read<Value: Decodable>(_ folder: URL) throws -> Value {
+    let data = try Data(contentsOf: folder.appendingPathComponent("edgepack.json"))
+    return try JSONDecoder().decode(Value.self, from: data)
 }
 
 /// One call of the model with the outputs that the source model gave.

@@ -1,11 +1,11 @@
 import Foundation
 
-/// What a model gave for one call: its outputs as real numbers, and the seconds of the call alone.
+/// What a model gave for one call: its outputs, and the seconds of the call alone.
 public struct Outcome: Sendable {
-    public let outputs: [[Double]]
+    public let outputs: [TensorData]
     public let seconds: Double
 
-    public init(outputs: [[Double]], seconds: Double) {
+    public init(outputs: [TensorData], seconds: Double) {
         self.outputs = outputs
         self.seconds = seconds
     }
@@ -39,40 +39,49 @@ private let timedRuns = 10
 private let shownNumbers = 6
 
 /// Feed every golden case to the model and judge its outputs by the limits.
-public func selfTest(_ manifest: Manifest, _ golden: [GoldenCase], _ model: any Model) throws -> Report {
-    var lines = describe(manifest)
+public func selfTest(_ info: ModelInfo, _ golden: [GoldenCase], _ model: any Model) throws -> Report {
+    var lines = describe(info)
     guard let first = golden.first else {
-        lines.append("There are no golden cases in this app, so nothing was checked.")
-        return Report(title: manifest.model.name, verdict: .notRun, lines: lines)
+        lines.append("There are no golden cases of this model, so nothing was checked.")
+        return Report(title: info.name, verdict: .notRun, lines: lines)
     }
-    let infos = manifest.artifact.signature.outputs
-    var agreements = [[Double]](repeating: [], count: infos.count)
+    var agreements = [[Double]](repeating: [], count: info.outputs.count)
     var failed = false
     for (number, example) in golden.enumerated() {
         let outcome = try model.run(example.inputs)
         lines += ["", "case \(number + 1)"]
-        for (index, info) in infos.enumerated() {
+        for (index, output) in info.outputs.enumerated() {
             let reference = example.outputs[index]
-            let actual = outcome.outputs[index]
-            let peak = info.peak ?? 0
+            let actual = output.real(outcome.outputs[index])
+            let peak = output.peak ?? 0
             let metrics = try compare(reference, actual, peak: peak)
-            let faults = broken(metrics, reference.dtype, manifest.limits, peak: peak)
+            let faults = broken(metrics, reference.dtype, info.limits, peak: peak)
             if let agreement = metrics.agreement { agreements[index].append(agreement) }
             failed = failed || !faults.isEmpty
-            lines += describe(info, metrics, actual, faults)
+            lines += describe(output, metrics, actual, faults)
         }
     }
-    for (index, info) in infos.enumerated() {
-        let least = leastAgreement(first.outputs[index].dtype, manifest.limits)
+    for (index, output) in info.outputs.enumerated() {
+        let least = leastAgreement(first.outputs[index].dtype, info.limits)
         guard let least, !agreements[index].isEmpty else { continue }
         let agreement = agreements[index].reduce(0, +) / Double(agreements[index].count)
         if !(agreement >= least) {
             failed = true
-            lines.append("\(info.name): agreement \(shown(agreement)), limit \(shown(least))")
+            lines.append("\(output.name): agreement \(shown(agreement)), limit \(shown(least))")
         }
     }
     lines += ["", try timing(first, model)]
-    return Report(title: manifest.model.name, verdict: failed ? .fail : .pass, lines: lines)
+    return Report(title: info.name, verdict: failed ? .fail : .pass, lines: lines)
+}
+
+/// One report of all models: the worst verdict, and everything there is to say.
+public func joined(_ title: String, _ reports: [Report]) -> Report {
+    let order: [Verdict] = [.fail, .notRun, .pass]
+    let worst = order.first { verdict in reports.contains { $0.verdict == verdict } } ?? .notRun
+    let lines = reports.flatMap { report in
+        (reports.count > 1 ? ["\(report.title): \(report.verdict.rawValue)"] : []) + report.lines + [""]
+    }
+    return Report(title: title, verdict: worst, lines: Array(lines.dropLast()))
 }
 
 /// A number with enough digits to tell a good result from a bad one, the same in every language.
@@ -84,15 +93,9 @@ public func shown(_ value: Double) -> String {
     return String(format: plain ? "%.7g" : "%.3e", value)
 }
 
-private func describe(_ manifest: Manifest) -> [String] {
-    let head = [
-        "variant  \(manifest.variant)",
-        "runtime  \(manifest.runtime.name) \(manifest.runtime.version)",
-        "sha256   \(manifest.artifact.sha256)",
-    ]
-    let inputs = manifest.artifact.signature.inputs.map { "input    \($0)" }
-    let outputs = manifest.artifact.signature.outputs.map { "output   \($0)" }
-    return head + inputs + outputs
+private func describe(_ info: ModelInfo) -> [String] {
+    ["variant  \(info.variant)", "sha256   \(info.artifact.sha256)"]
+        + info.inputs.map { "input    \($0)" } + info.outputs.map { "output   \($0)" }
 }
 
 private func describe(

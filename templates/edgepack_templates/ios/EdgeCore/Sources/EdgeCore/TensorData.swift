@@ -25,8 +25,14 @@ public struct EdgeError: Error, CustomStringConvertible, LocalizedError {
     public var errorDescription: String? { description }
 }
 
-/// A tensor: what its bytes mean, its size along each axis, and the bytes.
-public struct TensorData: Sendable {
+/// What went wrong, for people. Of JSON that does not decode, only the whole story tells where.
+public func message(of error: any Error) -> String {
+    error is DecodingError ? "\(error)" : error.localizedDescription
+}
+
+/// A tensor: what its bytes mean, its size along each axis, and the bytes. Nobody changes it, so that a
+/// runtime can tell by its identity whether it has it already.
+public final class TensorData: Sendable {
     public let dtype: DType
     public let shape: [Int]
     public let bytes: Data
@@ -41,7 +47,25 @@ public struct TensorData: Sendable {
         self.bytes = bytes
     }
 
+    public convenience init(shape: [Int], floats: [Float]) throws {
+        try self.init(dtype: .float32, shape: shape, bytes: floats.withUnsafeBytes { Data($0) })
+    }
+
+    /// Numbers of any dtype, each as near as the dtype has it.
+    public convenience init(dtype: DType, shape: [Int], values: [Double]) throws {
+        try self.init(dtype: dtype, shape: shape, bytes: stored(values, dtype))
+    }
+
+    public static func zeros(dtype: DType, shape: [Int]) throws -> TensorData {
+        try TensorData(dtype: dtype, shape: shape, bytes: Data(count: shape.reduce(dtype.size, *)))
+    }
+
     public var count: Int { shape.reduce(1, *) }
+
+    /// The same numbers in other axes, as many.
+    public func shaped(_ shape: [Int]) throws -> TensorData {
+        try TensorData(dtype: dtype, shape: shape, bytes: bytes)
+    }
 
     /// The numbers, whatever their dtype; 64-bit integers beyond 2^53 lose their last digits.
     public func numbers() -> [Double] {
@@ -90,12 +114,15 @@ public func packed(_ raw: UnsafeRawBufferPointer, shape: [Int], strides: [Int], 
         throw EdgeError("shape \(shape) with strides \(strides) does not fit \(raw.count) bytes")
     }
     if strides == rowMajorStrides(shape) { return Data(raw.prefix(count * size)) }
+    // Whole rows at once where the last axis is not padded.
+    let row = strides.last == 1 ? shape.count - 1 : shape.count
+    let length = shape[row...].reduce(size, *)
     var bytes = Data(capacity: count * size)
-    var position = [Int](repeating: 0, count: shape.count)
-    for _ in 0..<count {
+    var position = [Int](repeating: 0, count: row)
+    for _ in 0..<shape[..<row].reduce(1, *) {
         let offset = zip(position, strides).reduce(0) { sum, axis in sum + axis.0 * axis.1 } * size
-        bytes.append(contentsOf: raw[offset..<(offset + size)])
-        for axis in stride(from: shape.count - 1, through: 0, by: -1) {
+        bytes.append(contentsOf: raw[offset..<(offset + length)])
+        for axis in stride(from: row - 1, through: 0, by: -1) {
             position[axis] += 1
             if position[axis] < shape[axis] { break }
             position[axis] = 0

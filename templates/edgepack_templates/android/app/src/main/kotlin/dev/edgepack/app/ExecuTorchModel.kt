@@ -2,34 +2,43 @@ package dev.edgepack.app
 
 import android.content.Context
 import dev.edgepack.app.core.DType
-import dev.edgepack.app.core.Manifest
 import dev.edgepack.app.core.Model
+import dev.edgepack.app.core.ModelInfo
 import dev.edgepack.app.core.Outcome
 import dev.edgepack.app.core.TensorData
 import dev.edgepack.app.core.TensorInfo
 import dev.edgepack.app.core.install
-import dev.edgepack.app.core.numbersOf
-import dev.edgepack.app.core.numbersOfHalves
-import dev.edgepack.app.core.numbersOfUnsigned
+import dev.edgepack.app.core.removeOthers
 import java.io.File
 import org.pytorch.executorch.EValue
 import org.pytorch.executorch.Module
 import org.pytorch.executorch.Tensor
 
 /** Check the model's digest, put it where the runtime can map it, and load it. */
-fun openModel(context: Context, manifest: Manifest): Model {
-    val folder = File(context.noBackupFilesDir, "models")
-    val file = install(folder, manifest.sha256, ".pte") { context.assets.open("$ASSETS/${manifest.file}") }
-    return ExecuTorchModel(Module.load(file.path, Module.LOAD_MODE_MMAP), manifest)
+fun openModel(context: Context, info: ModelInfo): Model {
+    val file = install(folder(context), info.sha256, ".pte") { context.assets.open("$ASSETS/${info.file}") }
+    return ExecuTorchModel(Module.load(file.path, Module.LOAD_MODE_MMAP), info)
 }
 
-private class ExecuTorchModel(private val module: Module, private val manifest: Manifest) : Model {
+/** Remove the files of models that an older version of the app had. */
+fun removeOldModels(context: Context, infos: List<ModelInfo>) = removeOthers(folder(context), infos.map { it.sha256 })
+
+private fun folder(context: Context): File = File(context.noBackupFilesDir, "models")
+
+private class ExecuTorchModel(private val module: Module, private val info: ModelInfo) : Model {
+    // What was fed last, and the tensor made of it: a decoder gets the same encoder's output with every token.
+    private val held = arrayOfNulls<TensorData>(info.inputs.size)
+    private val arguments = arrayOfNulls<EValue>(info.inputs.size)
+
     override fun run(inputs: List<TensorData>): Outcome {
-        val arguments = inputs.map { EValue.from(tensor(it)) }.toTypedArray()
+        inputs.forEachIndexed { index, data ->
+            if (held[index] !== data) arguments[index] = EValue.from(tensor(data))
+            held[index] = data
+        }
         val start = System.nanoTime()
-        val results = module.forward(*arguments)
+        val results = module.forward(*arguments.requireNoNulls())
         val nanos = System.nanoTime() - start
-        return Outcome(manifest.outputs.mapIndexed { index, info -> read(results[index].toTensor(), info) }, nanos)
+        return Outcome(info.outputs.mapIndexed { index, output -> read(results[index].toTensor(), output) }, nanos)
     }
 
     override fun close() = module.destroy()
@@ -42,23 +51,24 @@ private class ExecuTorchModel(private val module: Module, private val manifest: 
             DType.FLOAT64 -> Tensor.fromBlob(data.doubles(), shape)
             DType.INT64 -> Tensor.fromBlob(data.longs(), shape)
             DType.INT32 -> Tensor.fromBlob(data.ints(), shape)
-            DType.INT8 -> Tensor.fromBlob(data.bytes, shape)
-            DType.UINT8 -> Tensor.fromBlobUnsigned(data.bytes, shape)
+            DType.INT8 -> Tensor.fromBlob(data.bytes(), shape)
+            DType.UINT8 -> Tensor.fromBlobUnsigned(data.bytes(), shape)
             else -> throw IllegalArgumentException("ExecuTorch takes no ${data.dtype.label} from Kotlin")
         }
     }
 
-    private fun read(tensor: Tensor, info: TensorInfo): DoubleArray {
-        val stored = when (info.dtype) {
-            DType.FLOAT32 -> numbersOf(tensor.dataAsFloatArray)
-            DType.FLOAT16 -> numbersOfHalves(tensor.dataAsShortArray)
+    private fun read(tensor: Tensor, output: TensorInfo): TensorData {
+        val stored: Any = when (output.dtype) {
+            DType.FLOAT32 -> tensor.dataAsFloatArray
+            DType.FLOAT16 -> tensor.dataAsShortArray
             DType.FLOAT64 -> tensor.dataAsDoubleArray
-            DType.INT64 -> numbersOf(tensor.dataAsLongArray)
-            DType.INT32 -> numbersOf(tensor.dataAsIntArray)
-            DType.INT8 -> numbersOf(tensor.dataAsByteArray)
-            DType.UINT8 -> numbersOfUnsigned(tensor.dataAsUnsignedByteArray)
-            else -> throw IllegalArgumentException("ExecuTorch gives no ${info.dtype.label} to Kotlin")
+            DType.INT64 -> tensor.dataAsLongArray
+            DType.INT32 -> tensor.dataAsIntArray
+            DType.INT8 -> tensor.dataAsByteArray
+            DType.UINT8 -> tensor.dataAsUnsignedByteArray
+            else -> throw IllegalArgumentException("ExecuTorch gives no ${output.dtype.label} to Kotlin")
         }
-        return info.quantization?.real(stored) ?: stored
+        val shape = tensor.shape()
+        return TensorData.given(output.dtype, IntArray(shape.size) { shape[it].toInt() }, stored)
     }
 }

@@ -22,35 +22,54 @@ class TensorInfo(
     val quantization: Quantization?,
     val peak: Double,
 ) {
+    /** Its size along each axis; 1 for one that has a name. */
+    val sizes: IntArray = IntArray(shape.size) { shape[it].toIntOrNull() ?: 1 }
+
+    /** The numbers that a tensor of it stands for. */
+    fun real(data: TensorData): DoubleArray = data.numbers().let { quantization?.real(it) ?: it }
+
     override fun toString(): String = "$name ${dtype.label}[${shape.joinToString(", ")}]"
 }
 
-/** What edgepack.json says of the model beside it. */
-class Manifest(
-    val model: String,
+/** What edgepack.json says of one model. golden: folder of its golden cases. */
+class ModelInfo(
+    val name: String,
     val variant: String,
-    val runtime: String,
     val file: String,
     val sha256: String,
+    val golden: String,
     val inputs: List<TensorInfo>,
     val outputs: List<TensorInfo>,
     val limits: Map<String, Double>,
 )
+
+/** What edgepack.json says of the models beside it. task: what the app does with them. */
+class Manifest(val task: JSONObject, val runtime: String, val models: List<ModelInfo>) {
+    fun model(name: String): ModelInfo = models.first { it.name == name }
+}
 
 /** One call of the model with the outputs that the source model gave. */
 class GoldenCase(val inputs: List<TensorData>, val outputs: List<TensorData>)
 
 fun readManifest(text: String): Manifest {
     val root = JSONObject(text)
-    val artifact = root.getJSONObject("artifact")
-    val signature = artifact.getJSONObject("signature")
-    val limits = root.getJSONObject("limits")
     return Manifest(
-        model = root.getJSONObject("model").getString("name"),
-        variant = root.getString("variant"),
+        task = root.getJSONObject("task"),
         runtime = root.getJSONObject("runtime").let { "${it.getString("name")} ${it.getString("version")}" },
+        models = objects(root.getJSONArray("models")).map(::readModelInfo),
+    )
+}
+
+private fun readModelInfo(entry: JSONObject): ModelInfo {
+    val artifact = entry.getJSONObject("artifact")
+    val signature = artifact.getJSONObject("signature")
+    val limits = entry.getJSONObject("limits")
+    return ModelInfo(
+        name = entry.getString("name"),
+        variant = entry.getString("variant"),
         file = artifact.getString("file"),
         sha256 = artifact.getString("sha256"),
+        golden = entry.getString("golden"),
         inputs = objects(signature.getJSONArray("inputs")).map(::readTensorInfo),
         outputs = objects(signature.getJSONArray("outputs")).map(::readTensorInfo),
         limits = limits.keys().asSequence().associateWith { limits.getDouble(it) },
@@ -83,7 +102,7 @@ private fun readTensorInfo(entry: JSONObject): TensorInfo {
     )
 }
 
-private fun objects(array: JSONArray): List<JSONObject> =
+fun objects(array: JSONArray): List<JSONObject> =
     List(array.length()) { array.getJSONObject(it) }
 
 private fun sizes(array: JSONArray): IntArray = IntArray(array.length()) { array.getInt(it) }

@@ -5,8 +5,13 @@ import java.io.FileOutputStream
 import java.io.IOException
 import java.io.InputStream
 import java.security.MessageDigest
+import org.json.JSONObject
 
 private const val BLOCK_BYTES = 1 shl 16
+
+// Held by whoever writes or removes installed models: two screens may want the same one at once, and a file
+// that is being written looks like a leftover.
+private val installing = Any()
 
 /** sha256 of a stream in 64 hex digits; every block read goes to `copy` as well. Closes the stream. */
 fun sha256(stream: InputStream, copy: (ByteArray, Int) -> Unit = { _, _ -> }): String {
@@ -23,31 +28,53 @@ fun sha256(stream: InputStream, copy: (ByteArray, Int) -> Unit = { _, _ -> }): S
     return digest.digest().joinToString("") { byte -> "%02x".format(byte.toInt() and 0xFF) }
 }
 
-/** Throws unless the stream holds the bytes of that digest. */
-fun verify(stream: InputStream, expected: String) {
-    val found = sha256(stream)
-    if (found != expected) throw IOException("the model's sha256 is $found, not $expected: rebuild the app")
+/** Throws unless the stream holds the bytes of that digest. name: what the stream is called in the message. */
+fun verify(stream: InputStream, expected: String, name: String) = match(sha256(stream), expected, name)
+
+private fun match(found: String, expected: String, name: String) {
+    if (found != expected) throw IOException("the sha256 of $name is $found, not $expected: rebuild the app")
+}
+
+/** `read` for the files of a task alone, each with its digest checked; it gives a file beside the manifest. */
+fun checkedFiles(task: JSONObject, read: (String) -> ByteArray): (String) -> ByteArray {
+    val digests = objects(task.getJSONArray("files")).associate { it.getString("path") to it.getString("sha256") }
+    return { name ->
+        val expected = digests[name] ?: throw IOException("edgepack.json lists no file $name")
+        read(name).also { verify(it.inputStream(), expected, name) }
+    }
 }
 
 /**
  * The model as a file of its own, for a runtime that wants a path.
  *
  * The file is named by its digest, so that an updated app never meets the model of an older one. It
- * is written aside and renamed: a kill leaves no half of one. Other models in the folder are removed.
+ * is written aside and renamed: a kill leaves no half of one.
  */
-fun install(folder: File, expected: String, suffix: String, open: () -> InputStream): File {
-    val file = File(folder, expected + suffix)
-    if (file.isFile && sha256(file.inputStream()) == expected) return file
+fun install(folder: File, expected: String, suffix: String, open: () -> InputStream): File =
+    synchronized(installing) {
+        val file = File(folder, expected + suffix)
+        if (!file.isFile || sha256(file.inputStream()) != expected) write(file, expected, open)
+        file
+    }
+
+private fun write(file: File, expected: String, open: () -> InputStream) {
+    val folder = file.parentFile
     if (!folder.isDirectory && !folder.mkdirs()) throw IOException("cannot create $folder")
     val aside = File.createTempFile("model", ".tmp", folder)
-    val found = FileOutputStream(aside).use { out ->
-        sha256(open()) { block, count -> out.write(block, 0, count) }.also { out.fd.sync() }
+    try {
+        val found = FileOutputStream(aside).use { out ->
+            sha256(open()) { block, count -> out.write(block, 0, count) }.also { out.fd.sync() }
+        }
+        match(found, expected, "the model")
+        if (!aside.renameTo(file)) throw IOException("cannot rename $aside to $file")
+    } finally {
+        aside.delete() // still there only if something failed, as when the storage is full
     }
-    if (found != expected) {
-        aside.delete()
-        throw IOException("the model's sha256 is $found, not $expected: rebuild the app")
+}
+
+/** Remove the models of older versions of the app: all but those with these digests. */
+fun removeOthers(folder: File, digests: Collection<String>) {
+    synchronized(installing) {
+        folder.listFiles()?.filter { it.name.substringBefore('.') !in digests }?.forEach { it.delete() }
     }
-    if (!aside.renameTo(file)) throw IOException("cannot rename $aside to $file")
-    folder.listFiles()?.filter { it != file }?.forEach { it.delete() }
-    return file
 }

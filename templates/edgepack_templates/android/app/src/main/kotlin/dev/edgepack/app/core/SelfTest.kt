@@ -2,8 +2,8 @@ package dev.edgepack.app.core
 
 import java.util.Locale
 
-/** What a model gave for one call: its outputs as real numbers, and the time of the call alone. */
-class Outcome(val outputs: List<DoubleArray>, val nanos: Long)
+/** What a model gave for one call: its outputs, and the time of the call alone. */
+class Outcome(val outputs: List<TensorData>, val nanos: Long)
 
 /** A loaded model. Not for two threads at once. */
 interface Model : AutoCloseable {
@@ -19,37 +19,38 @@ private const val TIMED_RUNS = 10
 private const val SHOWN_NUMBERS = 6
 
 /** Feed every golden case to the model and judge its outputs by the limits. */
-fun selfTest(manifest: Manifest, golden: List<GoldenCase>, model: Model): Report {
-    val lines = describe(manifest).toMutableList()
+fun selfTest(info: ModelInfo, golden: List<GoldenCase>, model: Model): Report {
+    val lines = describe(info).toMutableList()
     if (golden.isEmpty()) {
-        lines += "There are no golden cases in this app, so nothing was checked."
-        return Report(manifest.model, Verdict.NOT_RUN, lines)
+        lines += "There are no golden cases of this model, so nothing was checked."
+        return Report(info.name, Verdict.NOT_RUN, lines)
     }
-    val agreements = manifest.outputs.map { mutableListOf<Double>() }
+    val agreements = info.outputs.map { mutableListOf<Double>() }
     var failed = false
     golden.forEachIndexed { number, case ->
         val outcome = model.run(case.inputs)
         lines += ""
         lines += "case ${number + 1}"
-        manifest.outputs.forEachIndexed { index, info ->
+        info.outputs.forEachIndexed { index, output ->
             val reference = case.outputs[index]
-            val metrics = compare(reference, outcome.outputs[index], info.peak)
-            val faults = broken(metrics, reference.dtype, manifest.limits, info.peak)
+            val actual = output.real(outcome.outputs[index])
+            val metrics = compare(reference, actual, output.peak)
+            val faults = broken(metrics, reference.dtype, info.limits, output.peak)
             metrics.agreement?.let { agreements[index] += it }
             failed = failed || faults.isNotEmpty()
-            lines += describe(info, metrics, outcome.outputs[index], faults)
+            lines += describe(output, metrics, actual, faults)
         }
     }
-    manifest.outputs.forEachIndexed { index, info ->
-        val least = leastAgreement(golden.first().outputs[index].dtype, manifest.limits)
+    info.outputs.forEachIndexed { index, output ->
+        val least = leastAgreement(golden.first().outputs[index].dtype, info.limits)
         if (least != null && agreements[index].isNotEmpty() && !(agreements[index].average() >= least)) {
             failed = true
-            lines += "${info.name}: agreement ${shown(agreements[index].average())}, limit ${shown(least)}"
+            lines += "${output.name}: agreement ${shown(agreements[index].average())}, limit ${shown(least)}"
         }
     }
     lines += ""
     lines += timing(golden.first(), model)
-    return Report(manifest.model, if (failed) Verdict.FAIL else Verdict.PASS, lines)
+    return Report(info.name, if (failed) Verdict.FAIL else Verdict.PASS, lines)
 }
 
 /** A number with enough digits to tell a good result from a bad one, the same in every language. */
@@ -59,15 +60,23 @@ fun shown(value: Double): String {
     if (value == 0.0) return "0"
     val plain = Math.abs(value) >= 1e-3 && Math.abs(value) < 1e6
     if (!plain) return String.format(Locale.ROOT, "%.3e", value)
-    return String.format(Locale.ROOT, "%.7g", value).trimEnd('0').trimEnd('.')
+    val digits = String.format(Locale.ROOT, "%.7g", value)
+    return if ('.' in digits) digits.trimEnd('0').trimEnd('.') else digits
 }
 
-private fun describe(manifest: Manifest): List<String> =
-    listOf(
-        "variant  ${manifest.variant}",
-        "runtime  ${manifest.runtime}",
-        "sha256   ${manifest.sha256}",
-    ) + manifest.inputs.map { "input    $it" } + manifest.outputs.map { "output   $it" }
+/** One report of all models: the worst verdict, and everything there is to say. */
+fun joined(title: String, reports: List<Report>): Report {
+    val worst = reports.maxByOrNull { listOf(Verdict.PASS, Verdict.NOT_RUN, Verdict.FAIL).indexOf(it.verdict) }
+    val lines = reports.flatMap { report ->
+        val head = if (reports.size > 1) listOf("${report.title}: ${report.verdict}") else emptyList()
+        head + report.lines + ""
+    }
+    return Report(title, worst?.verdict ?: Verdict.NOT_RUN, lines.dropLast(1))
+}
+
+private fun describe(info: ModelInfo): List<String> =
+    listOf("variant  ${info.variant}", "sha256   ${info.sha256}") +
+        info.inputs.map { "input    $it" } + info.outputs.map { "output   $it" }
 
 private fun describe(
     info: TensorInfo,

@@ -22,27 +22,35 @@ enum class DType(val label: String, val size: Int) {
     }
 }
 
-/** A tensor: what its bytes mean, its size along each axis, and the bytes. */
-class TensorData(val dtype: DType, val shape: IntArray, val bytes: ByteArray) {
+/**
+ * A tensor: what its numbers mean, its size along each axis, and the numbers. Nobody changes it.
+ *
+ * They are kept in an array of Kotlin's own: float16 by its bits as ShortArray, int8 and uint8 as
+ * ByteArray, the others as one would think.
+ */
+class TensorData private constructor(val dtype: DType, val shape: IntArray, private val stored: Any) {
     val count: Int = shape.fold(1) { product, size -> product * size }
 
-    init {
-        require(bytes.size == count * dtype.size) {
-            "${bytes.size} bytes for $count numbers of ${dtype.label}"
-        }
+    /** Little-endian bytes, as files have them. */
+    constructor(dtype: DType, shape: IntArray, bytes: ByteArray) : this(dtype, shape, read(dtype, shape, bytes))
+
+    constructor(shape: IntArray, floats: FloatArray) : this(DType.FLOAT32, shape, floats as Any) {
+        require(floats.size == count) { "${floats.size} numbers for ${shape.joinToString(" x ")}" }
     }
 
-    fun floats(): FloatArray = FloatArray(count).also { buffer().asFloatBuffer().get(it) }
+    fun floats(): FloatArray = stored as FloatArray
 
-    fun ints(): IntArray = IntArray(count).also { buffer().asIntBuffer().get(it) }
+    fun ints(): IntArray = stored as IntArray
 
-    fun longs(): LongArray = LongArray(count).also { buffer().asLongBuffer().get(it) }
+    fun longs(): LongArray = stored as LongArray
 
-    fun shorts(): ShortArray = ShortArray(count).also { buffer().asShortBuffer().get(it) }
+    fun shorts(): ShortArray = stored as ShortArray
 
-    fun doubles(): DoubleArray = DoubleArray(count).also { buffer().asDoubleBuffer().get(it) }
+    fun doubles(): DoubleArray = stored as DoubleArray
 
-    fun booleans(): BooleanArray = BooleanArray(count) { bytes[it] != 0.toByte() }
+    fun bytes(): ByteArray = stored as ByteArray
+
+    fun booleans(): BooleanArray = stored as BooleanArray
 
     /** The numbers, whatever their dtype; 64-bit integers beyond 2^53 lose their last digits. */
     fun numbers(): DoubleArray = when (dtype) {
@@ -52,12 +60,45 @@ class TensorData(val dtype: DType, val shape: IntArray, val bytes: ByteArray) {
         DType.INT64 -> numbersOf(longs())
         DType.INT32 -> numbersOf(ints())
         DType.INT16 -> shorts().let { data -> DoubleArray(count) { data[it].toDouble() } }
-        DType.INT8 -> numbersOf(bytes)
-        DType.UINT8 -> numbersOfUnsigned(bytes)
+        DType.INT8 -> numbersOf(bytes())
+        DType.UINT8 -> numbersOfUnsigned(bytes())
         DType.BOOL -> numbersOf(booleans())
     }
 
-    private fun buffer(): ByteBuffer = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN)
+    /** The same numbers in other axes, as many. */
+    fun shaped(shape: IntArray): TensorData {
+        require(shape.fold(1) { product, size -> product * size } == count) {
+            "${this.shape.joinToString(" x ")} numbers cannot become ${shape.joinToString(" x ")}"
+        }
+        return TensorData(dtype, shape, stored)
+    }
+
+    companion object {
+        /** Numbers of any dtype, each as near as the dtype has it. */
+        fun of(dtype: DType, shape: IntArray, values: DoubleArray): TensorData =
+            TensorData(dtype, shape, stored(values, dtype))
+
+        fun zeros(dtype: DType, shape: IntArray): TensorData =
+            TensorData(dtype, shape, ByteArray(shape.fold(dtype.size) { product, size -> product * size }))
+
+        /** What a runtime gave: an array of the kind that the dtype is kept in. */
+        fun given(dtype: DType, shape: IntArray, array: Any): TensorData = TensorData(dtype, shape, array)
+
+        private fun read(dtype: DType, shape: IntArray, bytes: ByteArray): Any {
+            val count = shape.fold(1) { product, size -> product * size }
+            require(bytes.size == count * dtype.size) { "${bytes.size} bytes for $count numbers of ${dtype.label}" }
+            val buffer = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN)
+            return when (dtype) {
+                DType.FLOAT32 -> FloatArray(count).also { buffer.asFloatBuffer().get(it) }
+                DType.FLOAT64 -> DoubleArray(count).also { buffer.asDoubleBuffer().get(it) }
+                DType.INT64 -> LongArray(count).also { buffer.asLongBuffer().get(it) }
+                DType.INT32 -> IntArray(count).also { buffer.asIntBuffer().get(it) }
+                DType.FLOAT16, DType.INT16 -> ShortArray(count).also { buffer.asShortBuffer().get(it) }
+                DType.INT8, DType.UINT8 -> bytes
+                DType.BOOL -> BooleanArray(count) { bytes[it] != 0.toByte() }
+            }
+        }
+    }
 }
 
 fun numbersOf(data: FloatArray): DoubleArray = DoubleArray(data.size) { data[it].toDouble() }

@@ -1,0 +1,33 @@
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.jetbrains.kotlin.cli.jvm.K2JVMCompiler;
+
+/**
+ * Several Kotlin compilations in one process, since starting the compiler takes longer than most of them.
+ *
+ * Argument: a file with one compiler argument a line and an empty line after each compilation. Standard
+ * output gets the exit code of each, a line apiece; what the compiler says of the n-th goes into a file
+ * beside the arguments, with .n.log added to its name.
+ */
+final class KotlinBatch {
+    public static void main(String[] arguments) throws IOException {
+        List<String> call = new ArrayList<>();
+        int number = 0;
+        for (String line : Files.readAllLines(Path.of(arguments[0]))) {
+            if (!line.isEmpty()) {
+                call.add(line);
+                continue;
+            }
+            Path log = Path.of(arguments[0] + "." + number++ + ".log");
+            try (PrintStream out = new PrintStream(Files.newOutputStream(log), false, StandardCharsets.UTF_8)) {
+                System.out.println(new K2JVMCompiler().exec(out, call.toArray(new String[0])).getCode());
+            }
+            call.clear();
+        }
+    }
+}

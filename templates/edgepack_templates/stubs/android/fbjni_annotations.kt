@@ -1,0 +1,4 @@
+// See fbjni.kt.
+package com.facebook.jni.annotations
+
+annotation class DoNotStrip
