@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from edgepack import apps, golden_cases, tasks
+from edgepack.errors import EdgepackError
 from edgepack.wire.types import Artifact, Recipe, Signature, TensorSpec
 
 PAIRS = [("android", "litert"), ("android", "executorch"), ("ios", "coreml"), ("ios", "executorch")]
@@ -128,3 +130,19 @@ class Bench:
 def payload(project: Path) -> Path:
     """Folder of edgepack.json in a project."""
     return next(p.parent for p in project.rglob("edgepack.json"))
+
+
+def read_json(path: Path) -> Any:
+    """A decoded JSON file."""
+    return json.loads(path.read_text("utf-8"))
+
+
+def refused(code: str, bench: Bench, platform: str, target: str, **changes: Any) -> EdgepackError:
+    """The error that rendering ends with; it has all its words and leaves nothing behind."""
+    with pytest.raises(EdgepackError) as caught:
+        bench.render(platform, target, **changes)
+    assert caught.value.code == code
+    assert caught.value.exit_code == 7
+    assert caught.value.help
+    assert not (bench.folder / str(bench.count) / "app" / "README.md").exists()
+    return caught.value

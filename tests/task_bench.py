@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
+import pytest
 
 from app_bench import SIGNATURE, Bench, model, tree_digest
+from core_readers import swift_flaws
 from edgepack import golden_cases, tasks
 from edgepack.contract.settings import Carried, Generation, Speech
+from edgepack.errors import EdgepackError
 from edgepack.task_settings import Decoder, Detector, ImageClassification, Translation, Voice
 from edgepack.wire.types import Artifact, Signature, TensorSpec
 
 TRANSLATION = Path(__file__).parents[1] / "sample_apps" / "translation"
+
+Models = dict[str, tasks.Fitted]
 
 TASKS = ("image-classification", "voice", "translation")
 
@@ -78,6 +84,47 @@ def write_files(folder: Path, word: str = "") -> Path:
     words = ["<|end|>", "Ġyes", "Ġno", "!", "a", "b", "c", "<|start|>"]
     (folder / "vocabulary.txt").write_text("\n".join(words) + "\n", "utf-8")
     return folder
+
+
+def strange_folder(place: Path) -> Path:
+    """A folder of a strange name with the files that the settings name."""
+    folder = place / "größe 花 'x' $y"
+    folder.mkdir()
+    return write_files(folder)
+
+
+def changed(models: Models, name: str, **changes: Any) -> Models:
+    """The models, one of which has other inputs, outputs or feeds."""
+    one = models[name]
+    feeds = changes.pop("feeds", one.feeds)
+    found = replace(one.signature, **{k: tuple(v) for k, v in changes.items()})
+    return {**models, name: tasks.Fitted(name, found, feeds)}
+
+
+def swapped(specs: tuple[TensorSpec, ...], old: str, new: TensorSpec | None) -> list[TensorSpec]:
+    """Tensors with another one in the place of the one called `old`."""
+    return [s for one in specs for s in ([new] if one.name == old else [one]) if s is not None]
+
+
+def refusal(code: str, task: str, folder: Path, models: Models, **settings: Any) -> EdgepackError:
+    """The error that preparing a task ends with."""
+    wanted = msgspec.structs.replace(SETTINGS[task], **settings)
+    with pytest.raises(EdgepackError) as caught:
+        tasks.prepare(wanted, folder, models)
+    assert caught.value.code == code, caught.value
+    assert caught.value.help
+    return caught.value
+
+
+def through_json(task: tasks.Task) -> dict[str, Any]:
+    """The task as a core finds it in edgepack.json, without the list of its files."""
+    value: dict[str, Any] = json.loads(json.dumps(task.value))
+    return value
+
+
+def swift_task(value: dict[str, Any], kind: str) -> list[str]:
+    """What keeps Swift from reading a task; its kind it does not read."""
+    return swift_flaws({key: part for key, part in value.items() if key != "kind"}, kind)
 
 
 def fitted(task: str) -> dict[str, tasks.Fitted]:
