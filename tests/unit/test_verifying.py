@@ -25,6 +25,7 @@ from edgepack.verifying import (
     binaries,
     gradle,
     kotlin,
+    kotlinc,
     ladder,
     packages,
     swift,
@@ -196,6 +197,23 @@ def test_a_root_that_cannot_be_entered_is_a_missing_tool(
     with pytest.raises(EdgepackError, match="E616") as caught:
         tools.swift("swiftc", cwd=no_tools)
     assert said in caught.value.why
+
+
+def test_what_java_itself_says_is_taken_for_no_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tells of a full code cache on standard output, after some ten seconds of compiling."""
+
+    def java(*_: object, **__: object) -> tools.Output:
+        (tmp_path / "calls.codes").write_text("0\n1\n")
+        (tmp_path / "calls.1.log").write_text("a.kt:1:1: error")
+        said = "[10.058s][warning][codecache] CodeCache is full. Compiler has been disabled."
+        return tools.Output(code=0, out=said, err="")
+
+    monkeypatch.setattr(tools, "java", java)
+    monkeypatch.setattr(tools, "part", lambda name: tmp_path / name)
+    calls = [kotlinc.Call(output=name, sources=("a.kt",), classpath=()) for name in ("x", "y")]
+    assert kotlinc.run(calls, tmp_path) == {"y": "a.kt:1:1: error"}
 
 
 def test_a_tool_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,7 +146,8 @@ def _step_on(name: str, step: _Step, site: Site, below: list[Rung]) -> Rung:
         return Rung(
             level=name, verdict="fail", seconds=monotonic() - start, code="E610",
             message="a file of the app cannot be read", why=f"{type(error).__name__}: {error}",
-            help="What the rungs render and parse say may tell which file it is.",
+            help="What render and parse say may tell which file it is. If they pass and you changed "
+            "nothing, please report it.",
         )  # fmt: skip
     return Rung(level=name, verdict="pass", seconds=monotonic() - start, proved=proved)
 
