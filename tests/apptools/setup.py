@@ -294,7 +294,7 @@ def make_swift(spec: Spec, made: Path, scratch: Path) -> None:
         if not found:
             raise ValueError(f"{root['suite']} has another {pinned['package']} than {name[:-1]}")
         checked(found[0], pinned["sha256"])
-    folders = "usr/bin usr/sbin usr/lib usr/lib64 proc dev tmp work etc"
+    folders = "usr/bin usr/sbin usr/lib usr/lib64 proc dev tmp project etc"
     for folder in folders.split():
         (made / folder).mkdir(parents=True)
     for link in ("bin", "sbin", "lib", "lib64"):

@@ -40,15 +40,19 @@ def folder(tmp_path: Path) -> Path:
 # --- voice ---------------------------------------------------------------------------------------
 
 
-def detector(**tensors: TensorSpec | None) -> Models:
-    """The models of the voice task, with other tensors of the detector by their names."""
-    models = fitted("voice")
-    found = models["vad"].signature
-    inputs, outputs = found.inputs, found.outputs
+def other(task: str, model: str, **tensors: TensorSpec | None) -> Models:
+    """The models of a task, one of them with other tensors by their names."""
+    models = fitted(task)
+    inputs, outputs = models[model].signature.inputs, models[model].signature.outputs
     for name, new in tensors.items():
         inputs = tuple(swapped(inputs, name, new))
         outputs = tuple(swapped(outputs, name, new))
-    return changed(models, "vad", inputs=inputs, outputs=outputs)
+    return changed(models, model, inputs=inputs, outputs=outputs)
+
+
+def detector(**tensors: TensorSpec | None) -> Models:
+    """The models of the voice task, with other tensors of the detector."""
+    return other("voice", "vad", **tensors)
 
 
 @pytest.mark.parametrize(
@@ -178,14 +182,8 @@ def test_speech_that_the_encoder_cannot_hear_at_once_is_cut_before(
 
 
 def decoder(task: str, **tensors: TensorSpec | None) -> Models:
-    """The models of a task, with other tensors of the decoder by their names."""
-    models = fitted(task)
-    found = models["decoder"].signature
-    inputs, outputs = found.inputs, found.outputs
-    for name, new in tensors.items():
-        inputs = tuple(swapped(inputs, name, new))
-        outputs = tuple(swapped(outputs, name, new))
-    return changed(models, "decoder", inputs=inputs, outputs=outputs)
+    """The models of a task, with other tensors of the decoder."""
+    return other(task, "decoder", **tensors)
 
 
 @pytest.mark.parametrize("task", ["voice", "translation"])

@@ -35,7 +35,7 @@ KINDS: dict[int, Kind] = {
 UNIGRAM = 1
 
 LONGEST_KEY, MOST_PLACES = 1024, 1 << 20
-"""Bytes of a key in a table of characters, and keys of one length: far beyond SentencePiece's own."""
+"""Bytes of a key in a table of characters, and places that all keys come to: beyond SentencePiece's own."""
 PARENTS_AT_ONCE = 4096
 
 
@@ -90,10 +90,11 @@ def rules_of(table: bytes) -> Iterator[tuple[str, str]]:
     size = struct.unpack_from("<I", table)[0]
     units = np.frombuffer(table, "<u4", size // 4, 4).astype(np.int64)
     replacements = table[4 + size :]
-    keys, bases = [b""], _children(np.zeros(1, np.int64), units[:1])
+    keys, bases, found = [b""], _children(np.zeros(1, np.int64), units[:1]), 0
     while keys:
         parents, places = _below(units, bases)
-        if len(keys[0]) > LONGEST_KEY or len(places) > MOST_PLACES:
+        found += len(places)
+        if len(keys[0]) > LONGEST_KEY or found > MOST_PLACES:
             raise ValueError("its table of characters goes in circles")
         keys = [
             keys[parent] + bytes([byte])

@@ -190,7 +190,7 @@ def _imports(sources: Iterable[Path]) -> set[str]:
 
 def _refused(said: str) -> EdgepackError:
     """The error for code that the compiler refuses; its paths are those of the project."""
-    lines = re.sub(r"(?:/work/)?\b[0-9a-f]{16}/", "", said).splitlines()
+    lines = re.sub(r"(?:/project/)?\b[0-9a-f]{16}/", "", said).splitlines()
     named = list(dict.fromkeys(line for line in lines if re.match(r"\S.*?:\d+:\d+: ", line)))
     where = [line.removeprefix(_FAILED) for line in lines if line.startswith(_FAILED)]
     return EdgepackError(

@@ -28,12 +28,12 @@ _KEPT_VARIABLES = ("HOME", "JAVA_HOME", "PATH", "TEMP", "TMP", "TMPDIR")
 # Its arguments are the root folder, the folder to work in, and the command. Everything that it mounts
 # is seen by the command alone and gone with it.
 _ENTER_ROOT = """
-mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" && mount --bind "$2" "$1/work" &&
+mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" && mount --bind "$2" "$1/project" &&
     mount -t tmpfs tmpfs "$1/tmp" || exit 126
 root=$1; shift 2; cd /
 exec env -i PATH=/usr/sbin:/usr/bin:/usr/libexec/swift/bin HOME=/tmp LC_ALL=C.UTF-8 \\
     LD_LIBRARY_PATH=/usr/libexec/swift/lib/swift/linux \\
-    chroot "$root" sh -c 'cd /work && exec "$@"' sh "$@"
+    chroot "$root" sh -c 'cd /project && exec "$@"' sh "$@"
 """
 
 
